@@ -1,0 +1,42 @@
+# Every command does all of its own set-up; `make help` lists them.
+SHELL := /bin/sh
+VENV := $(or $(EPHEMERA_VENV),.venv)
+PY := $(VENV)/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench soak migrate setup setup-dev
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup:
+	@./deploy/bootstrap run
+
+setup-dev:
+	@./deploy/bootstrap dev
+
+run: setup ## start the service on 127.0.0.1:8080 with its own PostgreSQL (ARGS="--port 9000" …)
+	@exec $(VENV)/bin/ephemera serve $(ARGS)
+
+test: setup-dev ## run all tests (ARGS="-k name" …)
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: setup-dev ## formatter, linter, types, import contracts
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+format: setup-dev ## let the formatter and the linter mend what they can
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+bench: setup-dev ## answer the questions in bench/ and print the tables (ARGS="load" for one)
+	@$(PY) -m bench $(ARGS)
+
+soak: setup-dev ## minutes of conversions with random faults, bounded (ARGS="--minutes 10")
+	@$(PY) -m bench soak $(ARGS)
+
+migrate: setup ## bring the database to this version's schema (ARGS="--database-url …")
+	@exec $(VENV)/bin/ephemera migrate $(ARGS)

@@ -1,0 +1,1 @@
+"""File formats, converters, and who waits for a worker."""

@@ -1,0 +1,1 @@
+"""Converter families: one folder each, loaded only inside a zygote."""

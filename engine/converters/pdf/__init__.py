@@ -1,0 +1,1 @@
+"""PDF documents, by pikepdf and pdfium."""

@@ -1,0 +1,74 @@
+"""What a conversion is made of, from the checked request to the result.
+
+A `Job` exists only after everything that can be refused without running has been refused:
+the gateway prices it, the engine runs it. `TaskRequest` and `TaskReply` are the same thing as it
+crosses the pipe (msgpack, arrays): the worker's side is untrusted, so the reply is decoded into
+its declared type and nothing else.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits that only a codec can check, from the header before decoding where it can."""
+
+    # 100 megapixels is a 12,000 x 8,333 scan; times 4 bytes, twice, stays below the address space.
+    pixels_max: int = 100_000_000
+    # Pixels of all frames together: an animation is decoded frame by frame, but re-encoded whole.
+    frames_max: int = 2_000
+    pages_max: int = 10_000
+    output_bytes_max: int = 512 * 1024 * 1024
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked conversion, ready to price and run. `options` is the converter's own struct."""
+
+    converter: str
+    family: str
+    source: str
+    target: str
+    options: msgspec.Struct
+    inputs: tuple[Buffer, ...]
+
+    @property
+    def input_bytes(self) -> int:
+        """Size of all uploads together, in bytes."""
+        return sum(len(upload) for upload in self.inputs)
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a conversion. `files` holds one buffer a file, in order."""
+
+    target: str
+    files: Sequence[Buffer]
+    warnings: tuple[str, ...] = ()
+    # Host-side wall seconds: waiting for a worker, and in the worker.
+    queue_s: float = 0.0
+    convert_s: float = 0.0
+    # The worker's own user + system CPU seconds for this conversion, as it reported them.
+    cpu_s: float = 0.0
+    worker: str = ""
+
+
+class TaskRequest(msgspec.Struct, frozen=True, array_like=True):
+    """The frame's header on the way in; the files' bytes follow it on the pipe."""
+
+    converter: str
+    source: str
+    target: str
+    options: dict[str, Any]
+    bounds: Bounds
+
+
+class TaskReply(msgspec.Struct, frozen=True, array_like=True):
+    """The frame's header on the way out. `error` is a name from `engine.errors`, or empty."""
+
+    error: str = ""
+    detail: str = ""
+    warnings: tuple[str, ...] = ()
+    cpu_s: float = 0.0

@@ -1,0 +1,1 @@
+"""All that Ephemera ever writes down: accounts, keys, credits."""

@@ -1,0 +1,1 @@
+"""Linux confinement: `host` is trusted, `jail` is not."""

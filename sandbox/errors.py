@@ -1,0 +1,72 @@
+"""Every way a worker or its zygote can fail, as the kernel and the pipe show it.
+
+No formats, no money, no HTTP: the engine translates these once (`engine/errors.py`).
+"""
+
+
+class SandboxError(Exception):
+    """Root of the package. `reason` is the stable label for metrics and logs."""
+
+    reason = "sandbox"
+
+
+class SandboxUnavailable(SandboxError):
+    """The kernel cannot give what the isolation level asks for, or the zygote does not start.
+
+    The message names the missing layer and the switch that accepts its absence.
+    """
+
+    reason = "unavailable"
+
+
+class ZygoteDied(SandboxError):
+    """The zygote went away while the caller waited; its workers went with it. A retry can help."""
+
+    reason = "zygote_died"
+
+
+class WorkerCrashed(SandboxError):
+    """The worker ended without a complete reply (a signal, or an exit without answering)."""
+
+    reason = "crashed"
+
+    def __init__(self, message: str, *, signal: int | None = None, status: int | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal
+        self.status = status
+
+
+class WorkerViolation(WorkerCrashed):
+    """The worker was killed by the system-call filter (SIGSYS): a security event."""
+
+    reason = "violation"
+
+
+class WorkerOutOfMemory(WorkerCrashed):
+    """The worker reached its memory limit."""
+
+    reason = "memory"
+
+
+class WorkerTimedOut(SandboxError):
+    """The worker was still busy at its deadline and was killed."""
+
+    reason = "deadline"
+
+
+class WorkerCpuExceeded(WorkerCrashed):
+    """The worker used up its CPU seconds (SIGXCPU)."""
+
+    reason = "cpu"
+
+
+class ReplyInvalid(SandboxError):
+    """The worker's answer is not a well-formed reply: short, or not what the wire format allows."""
+
+    reason = "reply"
+
+
+class ReplyTooLarge(SandboxError):
+    """The worker announced more output than its limit allows."""
+
+    reason = "output"

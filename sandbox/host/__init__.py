@@ -1,0 +1,1 @@
+"""The trusted side: starts zygotes, speaks to workers."""

@@ -1,0 +1,1 @@
+"""The untrusted side: what runs in the zygote and in its workers."""
