@@ -91,3 +91,7 @@ class EngineDraining(EngineError):
 
 class EngineUnavailable(EngineError):
     """No worker can be started at present (the zygote is being replaced). A retry helps."""
+
+
+class IsolationUnavailable(EngineError):
+    """The kernel cannot give the isolation level that was asked for; the start is refused."""

@@ -30,10 +30,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     converter: str
     family: str
-    source: str
+    # One format name an input; they differ only where a converter takes a mixture.
+    sources: tuple[str, ...]
     target: str
     options: msgspec.Struct
     inputs: tuple[Buffer, ...]
+
+    @property
+    def source(self) -> str:
+        """The format of the first input."""
+        return self.sources[0]
 
     @property
     def input_bytes(self) -> int:
@@ -59,7 +65,7 @@ class TaskRequest(msgspec.Struct, frozen=True, array_like=True):
     """The frame's header on the way in; the files' bytes follow it on the pipe."""
 
     converter: str
-    source: str
+    sources: tuple[str, ...]
     target: str
     options: dict[str, Any]
     bounds: Bounds
