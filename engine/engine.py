@@ -18,12 +18,10 @@ from engine.line import Line
 from engine.pool import Pool, Reply
 from engine.sniff import sniff
 from sandbox.errors import (
-    ReplyInvalid,
     ReplyTooLarge,
     SandboxError,
     SandboxUnavailable,
     WorkerCpuExceeded,
-    WorkerCrashed,
     WorkerOutOfMemory,
     WorkerTimedOut,
     WorkerViolation,
@@ -141,7 +139,9 @@ class Engine:
                     f"{', '.join(converter.sources)}"
                 )
         if not 1 <= len(uploads) <= converter.inputs_max:
-            takes = "one file" if converter.inputs_max == 1 else f"1 to {converter.inputs_max} files"
+            takes = (
+                "one file" if converter.inputs_max == 1 else f"1 to {converter.inputs_max} files"
+            )
             raise errors.SourceCountInvalid(
                 f"{converter.name} takes {takes}, and {len(uploads)} came"
             )
@@ -309,29 +309,50 @@ _REFUSALS: dict[str, type[errors.EngineError]] = {
 }
 
 
+# The one translation from how a process ended to what the customer is told. The first row whose
+# class fits decides, so special cases stand above their roots.
+_TRANSLATIONS: tuple[tuple[type[SandboxError], type[errors.EngineError], str], ...] = (
+    (
+        WorkerTimedOut,
+        errors.ConversionTimedOut,
+        "the conversion reached its time limit and was stopped",
+    ),
+    (
+        WorkerCpuExceeded,
+        errors.ConversionTimedOut,
+        "the conversion used up its CPU time and was stopped",
+    ),
+    (
+        WorkerOutOfMemory,
+        errors.ConversionOutOfMemory,
+        "the conversion needed more memory than one worker may have; try a smaller file",
+    ),
+    (
+        WorkerViolation,
+        errors.ConversionCrashed,
+        "the converter did something that the sandbox forbids and was stopped",
+    ),
+    (
+        ReplyTooLarge,
+        errors.TargetTooLarge,
+        "the result is larger than the limit for one conversion",
+    ),
+    (
+        ZygoteDied,
+        errors.EngineUnavailable,
+        "the worker was lost to a restart; the same request can be sent again",
+    ),
+    (
+        SandboxUnavailable,
+        errors.EngineUnavailable,
+        "no worker can be started at present; try again in a few seconds",
+    ),
+    (SandboxError, errors.ConversionCrashed, "the converter crashed on this file"),
+)
+
+
 def _translated(error: SandboxError) -> errors.EngineError:
-    """The one translation from how a process ended to what the customer is told."""
-    match error:
-        case WorkerTimedOut():
-            return errors.ConversionTimedOut("the conversion reached its time limit and was stopped")
-        case WorkerCpuExceeded():
-            return errors.ConversionTimedOut("the conversion used up its CPU time and was stopped")
-        case WorkerOutOfMemory():
-            return errors.ConversionOutOfMemory(
-                "the conversion needed more memory than one worker may have; try a smaller file"
-            )
-        case ReplyTooLarge():
-            return errors.TargetTooLarge("the result is larger than the limit for one conversion")
-        case WorkerViolation():
-            return errors.ConversionCrashed(
-                "the converter was stopped by the sandbox", reason=error.reason
-            )
-        case WorkerCrashed() | ReplyInvalid():
-            return errors.ConversionCrashed(
-                "the converter crashed on this file", reason=error.reason
-            )
-        case ZygoteDied() | SandboxUnavailable():
-            return errors.EngineUnavailable(
-                "the worker was lost to a restart; the same request can be sent again"
-            )
-    return errors.ConversionCrashed("the conversion failed", reason=error.reason)
+    meaning, sentence = next(row[1:] for row in _TRANSLATIONS if isinstance(error, row[0]))
+    if meaning is errors.ConversionCrashed:
+        return errors.ConversionCrashed(sentence, reason=error.reason)
+    return meaning(sentence)

@@ -78,7 +78,7 @@ class ConversionTimedOut(EngineError):
 
 
 class EngineBusy(EngineError):
-    """The waiting line is full, or the wait reached its limit. A retry helps after `retry_after_s`."""
+    """The waiting line is full, or the wait too long. A retry helps after `retry_after_s`."""
 
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)

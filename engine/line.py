@@ -82,7 +82,7 @@ class Line:
     async def _wait(self, account: str) -> None:
         if self._waiting >= self._waiting_max:
             raise EngineBusy(
-                f"{self._waiting} conversions are waiting already, which is the limit; try again later",
+                f"{self._waiting} conversions wait already, which is the limit; try again later",
                 retry_after_s=self.retry_after_s(),
             )
         turn = asyncio.get_running_loop().create_future()

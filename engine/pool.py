@@ -39,18 +39,28 @@ class Reply(Protocol):
     """What a worker answers: an opaque header and the files."""
 
     @property
-    def header(self) -> bytes: ...
+    def header(self) -> bytes:
+        """For `engine.task` alone to understand."""
+
     @property
-    def files(self) -> Sequence[Buffer]: ...
+    def files(self) -> Sequence[Buffer]:
+        """The outputs' bytes, in order."""
 
 
 class Worker(Protocol):
     """One confined process that is ready to convert."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Never given twice: the zygote's process id and the worker's."""
+
     @property
-    def uses_left(self) -> int: ...
+    def uses_left(self) -> int:
+        """How many conversions it will still serve; 0 for a single-use worker that has served."""
+
+    @property
+    def alive(self) -> bool:
+        """False from the moment its end is known."""
 
     async def run(
         self,
@@ -59,17 +69,24 @@ class Worker(Protocol):
         *,
         deadline_s: float,
         output_bytes_max: int,
-    ) -> Reply: ...
+    ) -> Reply:
+        """Convert. Raises a SandboxError however the process ends otherwise."""
 
-    def kill(self) -> None: ...
+    def kill(self) -> None:
+        """End it now; harmless when it is over already."""
 
 
 class WorkerSource(Protocol):
     """Where workers come from: a zygote."""
 
-    async def spawn(self) -> Worker: ...
-    async def wait_closed(self) -> None: ...
-    async def close(self) -> None: ...
+    async def spawn(self) -> Worker:
+        """Fork one worker and wait until it is confined and warm. ZygoteDied, WorkerCrashed."""
+
+    async def wait_closed(self) -> None:
+        """Return when the zygote is gone, however it ended."""
+
+    async def close(self) -> None:
+        """End the zygote and all its workers; idempotent."""
 
 
 class Pool:
@@ -169,7 +186,7 @@ class Pool:
         self._takers += 1
         try:
             async with asyncio.timeout(WORKER_WAIT_S):
-                while not self._spares:
+                while (worker := self._next_spare()) is None:
                     self._order()
                     self._stocked.clear()
                     await self._stocked.wait()
@@ -179,11 +196,17 @@ class Pool:
             ) from None
         finally:
             self._takers -= 1
-        # The youngest spare has the warmest caches; the oldest stay for a burst.
-        worker = self._spares.pop()
         if not self._spares:
             self._order()
         return worker
+
+    def _next_spare(self) -> Worker | None:
+        # The youngest has the warmest caches; the oldest stay for a burst.
+        while self._spares:
+            worker = self._spares.pop()
+            if worker.alive:
+                return worker
+        return None
 
     def _order(self) -> None:
         """Have workers forked in the background: one for each taker, and the spares."""

@@ -1,0 +1,241 @@
+"""The pool's policy, with workers that are only promises and a clock that jumps."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from engine.errors import EngineDraining, EngineUnavailable
+from engine.pool import SPAWN_MAX_S, WORKER_WAIT_S, Pool
+from sandbox.errors import SandboxUnavailable, WorkerCrashed, ZygoteDied
+from tests import fake_time
+
+FORK_S = 0.002
+
+
+class FakeReply:
+    header = b"header"
+    files = (b"file",)
+
+
+class FakeWorker:
+    def __init__(self, number: int, *, seconds: float, uses: int) -> None:
+        self.name = f"worker {number}"
+        self.uses_left = uses
+        self.alive = True
+        self.killed = asyncio.Event()
+        self._seconds = seconds
+
+    async def run(self, *_: object, **__: object) -> FakeReply:
+        self.uses_left -= 1
+        self.alive = self.uses_left > 0
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self.killed.wait()
+        except TimeoutError:
+            return FakeReply()
+        raise WorkerCrashed("killed")
+
+    def kill(self) -> None:
+        self.alive = False
+        self.killed.set()
+
+
+class FakeZygote:
+    def __init__(self, *, seconds: float = 1.0, uses: int = 1) -> None:
+        self.seconds, self.uses = seconds, uses
+        self.spawned: list[FakeWorker] = []
+        self.spawned_at: list[float] = []
+        self.dead = asyncio.Event()
+        self.hangs = False
+
+    async def spawn(self) -> FakeWorker:
+        if self.hangs:
+            await self.dead.wait()
+        await asyncio.sleep(FORK_S)
+        if self.dead.is_set():
+            raise ZygoteDied("gone")
+        self.spawned.append(FakeWorker(len(self.spawned), seconds=self.seconds, uses=self.uses))
+        self.spawned_at.append(asyncio.get_running_loop().time())
+        return self.spawned[-1]
+
+    async def wait_closed(self) -> None:
+        await self.dead.wait()
+
+    async def close(self) -> None:
+        self.dead.set()
+
+
+def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2) -> Pool:
+    coming = iter(zygotes)
+
+    async def boot() -> FakeZygote:
+        zygote = next(coming)
+        if isinstance(zygote, Exception):
+            raise zygote
+        return zygote
+
+    return Pool("image", boot=boot, spares_max=spares, deadline_s=60, output_bytes_max=1)
+
+
+def in_fake_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    def wrapped() -> None:
+        fake_time.run(test)
+
+    wrapped.__name__ = test.__name__
+    return wrapped
+
+
+@in_fake_time
+async def test_every_conversion_has_a_worker_of_its_own() -> None:
+    pool = pool_of(FakeZygote())
+    await pool.start()
+    names = [(await pool.run(b"", []))[1] for _ in range(20)]
+    assert len(set(names)) == 20
+    await pool.close()
+
+
+@in_fake_time
+async def test_a_spare_answers_without_waiting_for_a_fork() -> None:
+    pool = pool_of(FakeZygote())
+    await pool.start()
+    begun = asyncio.get_running_loop().time()
+    await pool.run(b"", [])
+    assert asyncio.get_running_loop().time() - begun == 1.0
+    await pool.close()
+
+
+@in_fake_time
+async def test_a_replacement_is_ordered_when_the_conversion_is_over() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote)
+    await pool.start()
+    await pool.run(b"", [])
+    over = asyncio.get_running_loop().time()
+    await asyncio.sleep(1)
+    assert zygote.spawned_at[2:] == [over + FORK_S]
+    assert pool.spares == 2
+    await pool.close()
+
+
+@in_fake_time
+async def test_when_the_last_spare_is_taken_its_replacement_is_ordered_at_once() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote, spares=1)
+    await pool.start()
+    taken = asyncio.get_running_loop().time()
+    await pool.run(b"", [])
+    assert zygote.spawned_at[1] == taken + FORK_S
+    await pool.close()
+
+
+@in_fake_time
+async def test_a_burst_beyond_the_spares_forks_what_it_needs_and_stocks_up_again() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote)
+    await pool.start()
+    await asyncio.gather(*(pool.run(b"", []) for _ in range(10)))
+    await asyncio.sleep(1)
+    assert pool.spares == 2
+    assert len(zygote.spawned) == 12
+    await pool.close()
+
+
+@in_fake_time
+async def test_a_dead_zygote_is_replaced_and_the_next_conversion_succeeds() -> None:
+    first, second = FakeZygote(), FakeZygote()
+    pool = pool_of(first, second)
+    await pool.start()
+    first.dead.set()
+    await asyncio.sleep(1)
+    await pool.run(b"", [])
+    assert second.spawned
+    assert pool.restarts == 1
+    await pool.close()
+
+
+@in_fake_time
+async def test_a_zygote_that_fails_to_boot_is_tried_again_with_back_off() -> None:
+    first, second = FakeZygote(), FakeZygote()
+    pool = pool_of(first, *[SandboxUnavailable("no")] * 4, second)
+    await pool.start()
+    first.dead.set()
+    await asyncio.sleep(0.05 + 0.1 + 0.2 + 0.4 + 0.01)
+    assert pool.spares == 2
+    await pool.close()
+
+
+@in_fake_time
+async def test_a_zygote_that_hangs_is_replaced() -> None:
+    first, second = FakeZygote(), FakeZygote()
+    pool = pool_of(first, second, spares=1)
+    await pool.start()
+    first.hangs = True
+    await pool.run(b"", [])  # takes the spare; its replacement hangs
+    await asyncio.sleep(SPAWN_MAX_S)
+    await pool.run(b"", [])
+    assert second.spawned
+    await pool.close()
+
+
+@in_fake_time
+async def test_without_a_zygote_a_conversion_is_refused_after_its_wait() -> None:
+    first = FakeZygote()
+    pool = pool_of(first, *[SandboxUnavailable("no")] * 100)
+    await pool.start()
+    first.dead.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(EngineUnavailable):
+        await pool.run(b"", [])
+    assert asyncio.get_running_loop().time() == begun + WORKER_WAIT_S
+    await pool.close()
+
+
+@in_fake_time
+async def test_a_spare_that_died_while_waiting_is_never_given_a_conversion() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote)
+    await pool.start()
+    for spare in zygote.spawned:
+        spare.kill()
+    await pool.run(b"", [])
+    assert pool.running == 0
+    await pool.close()
+
+
+@in_fake_time
+async def test_closing_fails_what_runs_as_draining() -> None:
+    pool = pool_of(FakeZygote(seconds=100))
+    await pool.start()
+    running = asyncio.create_task(pool.run(b"", []))
+    await asyncio.sleep(1)
+    await pool.close()
+    with pytest.raises(EngineDraining):
+        await running
+
+
+@in_fake_time
+async def test_a_taker_that_gives_up_leaves_the_worker_it_ordered_to_the_next() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote, spares=0)
+    await pool.start()
+    gone = asyncio.create_task(pool.run(b"", []))
+    await asyncio.sleep(FORK_S / 2)
+    gone.cancel()
+    await asyncio.sleep(1)
+    assert len(zygote.spawned) == pool.spares == 1
+    await pool.run(b"", [])
+    assert len(zygote.spawned) == 1
+    await pool.close()
+
+
+@in_fake_time
+async def test_a_worker_with_uses_left_goes_back_into_stock() -> None:
+    zygote = FakeZygote(uses=3)
+    pool = pool_of(zygote, spares=1)
+    await pool.start()
+    names = {(await pool.run(b"", []))[1] for _ in range(3)}
+    assert names == {"worker 0"}
+    await pool.close()
