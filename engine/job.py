@@ -19,8 +19,10 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     # 100 megapixels is a 12,000 x 8,333 scan; times 4 bytes, twice, stays below the address space.
     pixels_max: int = 100_000_000
-    # Pixels of all frames together: an animation is decoded frame by frame, but re-encoded whole.
     frames_max: int = 2_000
+    # Pixels of all frames together: an animation is re-encoded whole, so they live in memory at the
+    # same time, 4 bytes each: 1 GB of the 2 GiB that a worker of the image family may have.
+    animation_pixels_max: int = 250_000_000
     pages_max: int = 10_000
     output_bytes_max: int = 512 * 1024 * 1024
 

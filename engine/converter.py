@@ -1,0 +1,69 @@
+"""What a converter is: its declaration, for everyone to read, and its call, which the jail makes.
+
+A family's `catalogue.py` declares converters with these types and imports no codec, so the gateway
+can list, price and check what it never runs. `run`, `warm` and `touch` are strings for that reason:
+only `engine/task.py`, inside a zygote, resolves them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine.job import Bounds, Buffer
+from sandbox.limits import Limits
+
+
+class Converter(msgspec.Struct, frozen=True, kw_only=True):
+    """One capability: turns any of `sources` into any of `targets`."""
+
+    name: str  # "image.convert": the family, then the operation
+    family: str
+    title: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    options: type[msgspec.Struct]
+    run: str  # "engine.converters.image.convert:convert", a function of a Work
+    inputs_max: int = 1
+    # Base price hint for the gateway: the weight of one conversion.
+    credits: int = 1
+    # What the types alone cannot refuse; called with (options, target), raises OptionInvalid.
+    check: Callable[[Any, str], None] | None = None
+
+    @property
+    def operation(self) -> str:
+        """The last part of the name, as it appears in `?operation=`."""
+        return self.name.rpartition(".")[2]
+
+
+class Family(msgspec.Struct, frozen=True, kw_only=True):
+    """Converters that share codecs, and so a zygote."""
+
+    name: str
+    preload: tuple[str, ...]  # modules the zygote imports before it confines itself
+    warm: str  # "module:function": uses every codec once, so that a worker loads nothing any more
+    touch: str  # "module:function": one tiny conversion, run in each spare while it waits
+    limits: Limits
+    bounds: Bounds
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What an implementation is called with, inside the jail."""
+
+    sources: tuple[str, ...]  # one format name an input
+    target: str
+    inputs: tuple[Buffer, ...]
+    options: Any  # the converter's own options struct
+    bounds: Bounds
+
+    @property
+    def source(self) -> str:
+        """The format of the first input."""
+        return self.sources[0]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What an implementation returns. Warnings say what the customer would miss in the result."""
+
+    files: tuple[Buffer, ...]
+    warnings: tuple[str, ...] = ()

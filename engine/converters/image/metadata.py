@@ -1,0 +1,97 @@
+"""EXIF, XMP and resolution: read, cleaned of what would lie about the result, or left out.
+
+Only what describes the picture is carried over. Offsets, strip tables and the embedded thumbnail
+describe the old file; the orientation is already applied to the pixels.
+"""
+
+import re
+
+import msgspec
+from PIL import ExifTags, Image
+
+from engine.converters.image.targets import Target
+
+_ORIENTATION = 0x0112
+_EXIF_IFD, _GPS_IFD = int(ExifTags.IFD.Exif), int(ExifTags.IFD.GPSInfo)
+# Of the first directory: description, make, model, software, date, artist, host, copyright, rating.
+_DESCRIPTIVE = (0x010D, 0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x8298)
+# Of the Exif directory: the old file's pixel size, and pointers into it.
+_STALE = frozenset({0xA002, 0xA003, 0xA005, 0x927C})
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(=\"\d\"|>\d</tiff:Orientation>)")
+# JPEG holds each of these in one segment of 64 KiB.
+_SEGMENT_MAX = 65_000
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written beside the pixels. Empty means nothing."""
+
+    exif: bytes = b""
+    xmp: bytes = b""
+    dpi: tuple[float, float] | None = None
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or TIFF's decoder applies it itself."""
+    if image.format == "TIFF":
+        return 1
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, TypeError, LookupError, OSError, ArithmeticError):
+        return 1  # a damaged EXIF block is no reason to refuse a good picture
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1  # noqa: PLR2004  # EXIF 2.32, 4.6.4
+
+
+def collect(image: Image.Image, target: Target, warnings: list[str]) -> Metadata:
+    """Gather what the target can hold, for metadata=keep."""
+    exif, xmp = _exif(image, target, warnings), _xmp(image)
+    if (exif and not target.exif) or (xmp and not target.xmp):
+        warnings.append(f"{target.title} holds no metadata; it was left out")
+    if max(len(exif), len(xmp)) > _SEGMENT_MAX:
+        warnings.append("Metadata larger than 64 KiB was left out")
+    return Metadata(
+        exif=exif if target.exif and len(exif) <= _SEGMENT_MAX else b"",
+        xmp=xmp if target.xmp and len(xmp) <= _SEGMENT_MAX else b"",
+        dpi=_dpi(image),
+    )
+
+
+def _exif(image: Image.Image, target: Target, warnings: list[str]) -> bytes:
+    try:
+        read = image.getexif()
+        kept = Image.Exif()
+        for tag in _DESCRIPTIVE:
+            if tag in read:
+                kept[tag] = read[tag]
+        for pointer in (_EXIF_IFD, _GPS_IFD):
+            found = {
+                tag: value for tag, value in read.get_ifd(pointer).items() if tag not in _STALE
+            }
+            if found and target.exif_directories:
+                kept.get_ifd(pointer).update(found)
+            elif found:
+                warnings.append(f"{target.title} keeps only the descriptive part of the EXIF data")
+        return kept.tobytes() if _holds_something(kept) else b""
+    except (SyntaxError, ValueError, TypeError, LookupError, OSError, ArithmeticError):
+        return b""
+
+
+def _holds_something(exif: Image.Exif) -> bool:
+    return bool(len(exif) or exif.get_ifd(_EXIF_IFD) or exif.get_ifd(_GPS_IFD))
+
+
+def _xmp(image: Image.Image) -> bytes:
+    found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    packet = found.encode() if isinstance(found, str) else found
+    return _XMP_ORIENTATION.sub(b"", packet) if isinstance(packet, bytes) else b""
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    match image.info.get("dpi"):
+        case (across, down):
+            try:
+                pair = float(across), float(down)
+            except (ValueError, TypeError, ArithmeticError):
+                return None
+            return pair if all(1 <= value <= 10_000 for value in pair) else None  # noqa: PLR2004  # beyond is a broken header
+        case _:
+            return None

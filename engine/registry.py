@@ -1,0 +1,162 @@
+"""Which converter does what: the catalogues put together, and options made from strings.
+
+Nothing here imports a codec. The gateway lists and checks from these tables; the jail finds an
+implementation by name in the same ones.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.converter import Converter, Family
+from engine.converters.image import catalogue as image
+from engine.converters.pdf import catalogue as pdf
+from engine.errors import ConversionUnsupported, OptionInvalid, SourceCountInvalid
+from engine.formats import find
+
+__all__ = [
+    "CONVERTERS",
+    "FAMILIES",
+    "Converter",
+    "Family",
+    "by_name",
+    "converter_for",
+    "family_of",
+    "options_schema",
+    "parse_options",
+]
+
+FAMILIES: tuple[Family, ...] = (image.FAMILY, pdf.FAMILY)
+CONVERTERS: tuple[Converter, ...] = image.CONVERTERS + pdf.CONVERTERS
+
+_BY_NAME = {converter.name: converter for converter in CONVERTERS}
+_BY_FAMILY = {family.name: family for family in FAMILIES}
+
+
+def by_name(name: str) -> Converter:
+    """The converter of this full name. Raises KeyError: names come from our own tables."""
+    return _BY_NAME[name]
+
+
+def family_of(converter: Converter) -> Family:
+    """The family whose zygote runs this converter."""
+    return _BY_FAMILY[converter.family]
+
+
+def converter_for(
+    source: str, target: str, operation: str | None = None, *, inputs: int = 1
+) -> Converter:
+    """Choose the converter of a pair of format names (aliases count).
+
+    Where several serve the pair, `operation` decides; with several files and nothing said, the
+    first one that takes several. Raises FormatUnknown, ConversionUnsupported, OptionInvalid,
+    SourceCountInvalid.
+    """
+    candidates = _candidates(source, target)
+    if operation is not None:
+        candidates = [one for one in candidates if one.operation == operation]
+        if not candidates:
+            names = _operations(_candidates(source, target))
+            raise OptionInvalid(
+                f"operation: {operation[:40]!r} does not exist from {source} to {target};"
+                f" known are {names}"
+            )
+    elif inputs > 1:
+        candidates = [one for one in candidates if one.inputs_max > 1] or candidates[:1]
+    elif len(candidates) > 1:
+        raise OptionInvalid(
+            f"operation: {source} to {target} can mean several things;"
+            f" say one of {_operations(candidates)}"
+        )
+    chosen = candidates[0]
+    if inputs > chosen.inputs_max:
+        raise SourceCountInvalid(
+            f"{chosen.name} takes {_files(chosen.inputs_max)} and {inputs} were sent"
+        )
+    return chosen
+
+
+def _candidates(source: str, target: str) -> list[Converter]:
+    source_name, target_name = find(source).name, find(target).name
+    found = [one for one in CONVERTERS if source_name in one.sources and target_name in one.targets]
+    if not found:
+        becomes = sorted(
+            {name for one in CONVERTERS if source_name in one.sources for name in one.targets}
+        )
+        known = (
+            f"{source_name} becomes {', '.join(becomes)}"
+            if becomes
+            else (f"{source_name} is recognised but not converted")
+        )
+        raise ConversionUnsupported(f"Nothing here turns {source_name} into {target_name}: {known}")
+    return found
+
+
+def _operations(converters: list[Converter]) -> str:
+    return ", ".join(one.operation for one in converters)
+
+
+def _files(count: int) -> str:
+    return "one file" if count == 1 else f"at most {count} files"
+
+
+def parse_options(
+    converter: Converter, raw: Mapping[str, str], *, target: str | None = None
+) -> msgspec.Struct:
+    """Make the converter's options from query strings.
+
+    With `target`, what that format cannot do is refused as well. Raises OptionInvalid, which names
+    the option, what it may be, and for an unknown one all that exist.
+    """
+    fields = {field.encode_name: field for field in msgspec.structs.fields(converter.options)}
+    values: dict[str, Any] = {}
+    for name, text in raw.items():
+        if name not in fields:
+            raise OptionInvalid(
+                f"{name[:40]!r} is not an option of {converter.name}; known options:"
+                f" {', '.join(fields) or 'none'}"
+            )
+        try:
+            values[name] = msgspec.convert(text, fields[name].type, strict=False)
+        except msgspec.ValidationError:
+            allowed = _allowed(options_schema(converter)["properties"][name])
+            raise OptionInvalid(f"{name}: {text[:40]!r} is not valid; it takes {allowed}") from None
+    options = msgspec.convert(values, converter.options)
+    if target is not None and converter.check is not None:
+        converter.check(options, find(target).name)
+    return options
+
+
+def options_schema(converter: Converter) -> dict[str, Any]:
+    """The options as a JSON schema of one flat object, for /v1/formats, OpenAPI and the manual."""
+    schema = msgspec.json.schema(converter.options)
+    definition: dict[str, Any] = schema["$defs"][converter.options.__name__]
+    properties = {
+        name: _without_null(dict(entry)) for name, entry in definition.get("properties", {}).items()
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _without_null(entry: dict[str, Any]) -> dict[str, Any]:
+    """An option that may be absent: the schema of its value, since a query cannot say null."""
+    choices = entry.pop("anyOf", None)
+    if choices is None:
+        return entry
+    present = [choice for choice in choices if choice != {"type": "null"}]
+    return {**(present[0] if len(present) == 1 else {"anyOf": present}), **entry}
+
+
+def _allowed(entry: Mapping[str, Any]) -> str:
+    """Say what a value may be, in words, from its schema."""
+    if "enum" in entry:
+        return "one of " + ", ".join(str(value) for value in entry["enum"])
+    if entry.get("type") == "boolean":
+        return "true or false"
+    if entry.get("type") in {"integer", "number"}:
+        kind = "a whole number" if entry["type"] == "integer" else "a number"
+        low, high = entry.get("minimum"), entry.get("maximum")
+        return f"{kind} from {low} to {high}" if low is not None and high is not None else kind
+    example = entry.get("examples", [""])[0]
+    longest = f", at most {entry['maxLength']} characters" if "maxLength" in entry else ""
+    return f"text such as {example!r}{longest}"

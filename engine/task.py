@@ -1,0 +1,99 @@
+"""The engine's end inside the jail: one request in, one reply out, whatever the file does.
+
+`handle` never raises for a bad file. What a converter raises is answered by its name in
+`engine.errors`; what nobody foresaw is answered as ConversionCrashed with the exception's type and
+nothing of its message, which may quote the file.
+"""
+
+import importlib
+import logging
+import resource
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from engine.converter import Family, Result, Work
+from engine.errors import EngineError
+from engine.job import Buffer, TaskReply, TaskRequest
+from engine.registry import FAMILIES, by_name
+
+_DETAIL_MAX = 500
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(TaskRequest)
+
+
+def handle(header: bytes, inputs: Sequence[Buffer]) -> tuple[bytes, list[Buffer]]:
+    """Run one conversion. The header is a TaskRequest; the answer a TaskReply and its files."""
+    _silence()
+    before = _cpu_s()
+    try:
+        result = _run(_decoder.decode(header), tuple(inputs))
+    except EngineError as error:
+        reply = TaskReply(error=type(error).__name__, detail=str(error)[:_DETAIL_MAX])
+        return _encoder.encode(reply), []
+    except MemoryError:
+        reply = TaskReply(error="ConversionOutOfMemory", detail="The conversion ran out of memory")
+        return _encoder.encode(reply), []
+    except RecursionError:
+        reply = TaskReply(error="SourceTooComplex", detail="The file is nested too deeply")
+        return _encoder.encode(reply), []
+    except Exception as error:  # noqa: BLE001  # the border to foreign code: see the module's first lines
+        detail = f"The converter failed unexpectedly ({type(error).__name__})"
+        return _encoder.encode(TaskReply(error="ConversionCrashed", detail=detail)), []
+    reply = TaskReply(warnings=result.warnings, cpu_s=_cpu_s() - before)
+    return _encoder.encode(reply), list(result.files)
+
+
+def _run(request: TaskRequest, inputs: tuple[Buffer, ...]) -> Result:
+    converter = by_name(request.converter)
+    work = Work(
+        sources=request.sources,
+        target=request.target,
+        inputs=inputs,
+        options=msgspec.convert(request.options, converter.options),
+        bounds=request.bounds,
+    )
+    result: Result = _resolve(converter.run)(work)
+    return result
+
+
+def _silence() -> None:
+    """Warnings and log lines quote the file they are about, and showing one opens source files."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def warm() -> None:
+    """Use every codec of the families loaded here once, so that workers load nothing any more.
+
+    Runs in the zygote after its imports, and leaves no thread behind.
+    """
+    _silence()
+    for family in _loaded():
+        _resolve(family.warm)()
+
+
+def touch() -> None:
+    """One tiny conversion: a spare's pages are its own before a customer's bytes arrive."""
+    for family in _loaded():
+        _resolve(family.touch)()
+
+
+def _loaded() -> list[Family]:
+    return [one for one in FAMILIES if all(module in sys.modules for module in one.preload)]
+
+
+def _resolve(path: str) -> Callable[..., Any]:
+    """Find "module:function". Inside a worker the module is loaded already: this is a lookup."""
+    module, _, name = path.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
