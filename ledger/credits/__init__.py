@@ -1,0 +1,1 @@
+"""Credits: operations, the writer that batches them, debits, leases, the sweeper, entries."""

@@ -1,0 +1,103 @@
+"""Reading what was booked: balances, entries page by page, and the audit."""
+
+from decimal import Decimal
+
+import msgspec
+
+from ledger.credits.operation import Entry
+from ledger.database import Database
+from ledger.errors import AccountUnknown
+
+PAGE_MAX = 1000
+
+_BALANCE = "select balance from credits.account where id = $1"
+_ENTRIES = """
+select seq, kind::text as kind, amount as credits, balance_after as balance, created_at,
+       conversion_id, reference, reason
+  from credits.entry
+ where account_id = $1 and seq < $2
+ order by seq desc
+ limit $3
+"""
+_VIOLATIONS = "select what, account_id, seq from credits.violations limit 1000"
+_TRIAL_BALANCE = """
+select coalesce(sum(amount) filter (where kind = 'purchase'), 0) as purchases,
+       coalesce(sum(amount) filter (where kind = 'adjustment'), 0) as adjustments,
+       coalesce(-sum(amount) filter (where kind = 'consumption'), 0) as consumption,
+       coalesce(sum(amount) filter (where kind = 'refund'), 0) as refunds,
+       (select coalesce(sum(balance), 0) from credits.account) as balances,
+       (select coalesce(sum(amount), 0) from credits.open_debit) as open_debits,
+       count(*) as entries
+  from credits.entry
+"""
+_SEQ_END = 2**63 - 1
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """Something that must never be, found by the audit."""
+
+    what: str
+    account_id: int
+    seq: int | None
+
+
+class TrialBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """All accounts together. It balances if purchases and the like explain the balances."""
+
+    purchases: int
+    adjustments: int
+    consumption: int
+    refunds: int
+    balances: int
+    open_debits: int
+    entries: int
+
+    def balanced(self) -> bool:
+        """Say whether what came in, less what was used, is what the accounts hold."""
+        return self.purchases + self.adjustments - self.consumption + self.refunds == self.balances
+
+
+async def balance(database: Database, account_id: int) -> int:
+    """Give the balance as it is now. Raises AccountUnknown."""
+    row = await database.row(_BALANCE, account_id)
+    if row is None:
+        raise AccountUnknown("there is no such account")
+    return int(row["balance"])
+
+
+async def entries(
+    database: Database, account_id: int, before_seq: int | None, limit: int
+) -> list[Entry]:
+    """Give a page of entries, the newest first; `before_seq` is the last seq of the page before."""
+    rows = await database.rows(
+        _ENTRIES,
+        account_id,
+        _SEQ_END if before_seq is None else before_seq,
+        max(1, min(limit, PAGE_MAX)),
+    )
+    return [Entry(**row) for row in rows]
+
+
+async def audit(database: Database) -> list[Violation]:
+    """Give everything that must never be; empty is the only good answer.
+
+    The violations and the trial balance are read in one snapshot.
+    """
+    async with (
+        database.session() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        found = [Violation(**row) for row in await connection.fetch(_VIOLATIONS)]
+        row = await connection.fetchrow(_TRIAL_BALANCE)
+    if not _trial_balance(row).balanced():
+        found.append(Violation("trial balance", 0, None))
+    return found
+
+
+async def trial_balance(database: Database) -> TrialBalance:
+    """Add up all accounts."""
+    return _trial_balance((await database.rows(_TRIAL_BALANCE))[0])
+
+
+def _trial_balance(row: dict[str, Decimal]) -> TrialBalance:
+    return TrialBalance(**{name: int(value) for name, value in row.items()})

@@ -1,0 +1,99 @@
+"""Every way the ledger can say no, without HTTP.
+
+`gateway/problems.py` gives each its status; a test walks the subclasses and fails for a gap.
+Messages are shown to customers (the first group) or to the operator (the second): they say what
+to do next, and never carry a secret.
+"""
+
+
+class LedgerError(Exception):
+    """Root of the package."""
+
+
+class InsufficientCredits(LedgerError):
+    """The balance is smaller than the cost. Nothing was charged."""
+
+    def __init__(self, *, cost: int, balance: int) -> None:
+        super().__init__(
+            f"this costs {cost} {_credits(cost)} and the account has {balance}; add credits first"
+        )
+        self.cost = cost
+        self.balance = balance
+
+
+class AccountUnknown(LedgerError):
+    """There is no such account."""
+
+
+class AccountFrozen(LedgerError):
+    """The account is frozen or closed; it can spend nothing."""
+
+
+class NameTaken(LedgerError):
+    """Another account has this name."""
+
+
+class KeyUnknown(LedgerError):
+    """There is no such API key."""
+
+
+class ReferenceUsed(LedgerError):
+    """The reference was booked before with another number of credits; a reference is for ever."""
+
+
+class KeyInFlight(LedgerError):
+    """The first request with this idempotency key still runs. A retry is told how it ended."""
+
+    def __init__(self, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(
+            "the first request with this idempotency key is still running; retry in a moment"
+        )
+        self.retry_after_s = retry_after_s
+
+
+class KeyMismatch(LedgerError):
+    """The idempotency key was used for a different request. Nothing was charged."""
+
+
+class RefundRefused(LedgerError):
+    """There is nothing to refund: never debited, still running, or refunded before."""
+
+
+class DebitLapsed(LedgerError):
+    """The debit was refunded before it was settled: the result must not be delivered.
+
+    This happens to a gateway that was cut off or paused for longer than its lease, and to a
+    conversion that outlived its debit. Nothing was charged; a retry helps.
+    """
+
+
+class LedgerUnavailable(LedgerError):
+    """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class LedgerFault(LedgerError):
+    """PostgreSQL refused a statement it should have taken: a bug of ours, or a forced refusal."""
+
+
+class SchemaBehind(LedgerError):
+    """The database lacks migrations that this version needs: run `ephemera migrate`."""
+
+
+class SchemaNewer(LedgerError):
+    """The database was migrated by a newer version of this program."""
+
+
+class SchemaChanged(LedgerError):
+    """A migration file differs from what was applied under its number."""
+
+
+class EmbeddedUnavailable(LedgerError):
+    """The private PostgreSQL cannot be started here; says why and what to do."""
+
+
+def _credits(count: int) -> str:
+    return "credit" if count == 1 else "credits"

@@ -1,0 +1,28 @@
+-- What the running service may do: look, call, and keep its lease. Nothing else.
+-- Applied after every migration, so that what this file does not say is not granted.
+
+revoke all on schema credits, accounts, ephemera from public, ephemera_app;
+revoke all on all tables in schema credits, accounts, ephemera from public, ephemera_app;
+revoke all on all routines in schema credits, accounts from public, ephemera_app;
+
+grant usage on schema credits, accounts, ephemera to ephemera_app;
+grant select on all tables in schema credits, accounts, ephemera to ephemera_app;
+
+-- Credits move through the procedure; the function behind it runs as the owner. LOCK TABLE asks
+-- for a right to write, which on a table without columns is worth nothing.
+grant execute on procedure credits.apply to ephemera_app;
+grant execute on function credits.post to ephemera_app;
+grant execute on function credits.forget_keys to ephemera_app;
+grant update on credits.turn to ephemera_app;
+
+-- Leases.
+grant insert, update, delete on credits.gateway to ephemera_app;
+
+-- Accounts are opened empty (only the id can be given), frozen and closed.
+grant insert (id) on credits.account to ephemera_app;
+grant update (status, closed_at) on credits.account to ephemera_app;
+grant insert on accounts.profile to ephemera_app;
+
+-- Keys are made and revoked, never rewritten.
+grant insert on accounts.api_key to ephemera_app;
+grant update (revoked_at) on accounts.api_key to ephemera_app;

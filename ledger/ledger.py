@@ -1,0 +1,156 @@
+"""The front door of the ledger: everything that is ever written down goes through a `Ledger`.
+
+    async with Ledger.connect(LedgerSettings(dsn=…, pepper=…)) as ledger:
+        caller = await ledger.keys.authenticate(secret)
+        async with ledger.debit(caller.account_id, 3, conversion_id=new_conversion_id()) as debit:
+            …
+
+What runs behind it: one writer for all credits (`credits/writer.py`), the heart-beat of this
+process's lease, a sweeper for what dead processes left open, and a listener for changed keys.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from ledger.accounts.accounts import Accounts
+from ledger.accounts.keys import Keys
+from ledger.availability import AWAY, Availability
+from ledger.connection import Connector
+from ledger.credits import history
+from ledger.credits.debit import Debit
+from ledger.credits.history import TrialBalance, Violation
+from ledger.credits.lease import Lease
+from ledger.credits.operation import Entry, IdempotencyKey
+from ledger.credits.sweeper import Sweeper
+from ledger.credits.writer import Writer
+from ledger.database import Database
+from ledger.errors import LedgerUnavailable
+from ledger.migrate import demand_schema
+from ledger.settings import LedgerSettings
+
+
+class Ledger:
+    """Accounts, keys, credits. Made by `connect`; safe to use from many tasks of one loop."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        keys: Keys,
+        sweeper: Sweeper,
+        writer: Writer,
+        database: Database,
+        availability: Availability,
+    ) -> None:
+        self.accounts = accounts
+        self.keys = keys
+        self.sweeper = sweeper
+        self._writer = writer
+        self._database = database
+        self._availability = availability
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, settings: LedgerSettings) -> AsyncIterator["Ledger"]:
+        """Connect and take a lease; at the end, deliver what is queued and give the lease back.
+
+        Raises LedgerUnavailable when PostgreSQL cannot be reached, SchemaBehind or SchemaNewer when
+        its schema is not ours.
+        """
+        connector = Connector(settings)
+        availability = Availability()
+        lease = Lease(settings.lease_s)
+        try:
+            await connector.probe()
+            pool = await asyncpg.create_pool(
+                **connector.options(), min_size=1, max_size=settings.connections_max
+            )
+        except AWAY as error:
+            raise LedgerUnavailable(
+                f"PostgreSQL cannot be reached: {error}; is it running, and is the DSN right?"
+            ) from error
+        async with pool:
+            async with pool.acquire() as connection:
+                await demand_schema(connection)
+                await lease.register(connection)
+            availability.up = True
+            database = Database(pool, availability)
+            writer = Writer(connector, lease, availability, settings)
+            keys = Keys(database, availability, settings)
+            sweeper = Sweeper(database, writer, lease_s=settings.lease_s)
+            ledger = cls(
+                accounts=Accounts(database, writer),
+                keys=keys,
+                sweeper=sweeper,
+                writer=writer,
+                database=database,
+                availability=availability,
+            )
+            async with _running(writer.run()):
+                background = [lease.keep(database), sweeper.run()]
+                if not settings.pooled:
+                    background.append(keys.listen(connector))
+                async with _running(*background):
+                    yield ledger
+                if await writer.drain(settings.close_timeout_s):
+                    with suppress(LedgerUnavailable):
+                        await lease.release(database)
+            # A graceful end would wait for statements on a server that may be gone.
+            pool.terminate()
+
+    def debit(
+        self,
+        account_id: int,
+        credits: int,  # noqa: A002 (our word; the builtin is an interpreter's banner)
+        *,
+        conversion_id: UUID,
+        key: IdempotencyKey | None = None,
+    ) -> Debit:
+        """Take credits for the time of a conversion: `async with ledger.debit(…) as debit`.
+
+        See `credits/debit.py` for what happens at the exits, and for the errors.
+        """
+        return Debit(self._writer, account_id, credits, conversion_id, key)
+
+    async def balance(self, account_id: int) -> int:
+        """Give the balance as it is now. Raises AccountUnknown."""
+        return await history.balance(self._database, account_id)
+
+    async def entries(
+        self, account_id: int, before_seq: int | None = None, limit: int = 50
+    ) -> list[Entry]:
+        """Give a page of entries, newest first; `before_seq` is the last seq of the last page."""
+        return await history.entries(self._database, account_id, before_seq, limit)
+
+    async def audit(self) -> list[Violation]:
+        """Give everything that must never be; empty is the only good answer."""
+        return await history.audit(self._database)
+
+    async def trial_balance(self) -> TrialBalance:
+        """Add up all accounts."""
+        return await history.trial_balance(self._database)
+
+    async def ping(self) -> None:
+        """Ask PostgreSQL for an answer. Raises LedgerUnavailable."""
+        await self._database.value("select 1")
+
+    def healthy(self) -> bool:
+        """Say whether PostgreSQL is there, as far as is known, without asking it."""
+        return self._availability.up
+
+
+@asynccontextmanager
+async def _running(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `works` beside the block and end them with it."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
