@@ -184,7 +184,7 @@ def find(name: str) -> Format:
         return _BY_WORD[name.lower().removeprefix(".")]
     except KeyError:
         raise FormatUnknown(
-            f"No format is called {name[:32]!r}; GET /v1/formats lists what there is"
+            f"no format is called {name[:32]!r}; GET /v1/formats lists what there is"
         ) from None
 
 

@@ -89,7 +89,7 @@ def _candidates(source: str, target: str) -> list[Converter]:
             if becomes
             else (f"{source_name} is recognised but not converted")
         )
-        raise ConversionUnsupported(f"Nothing here turns {source_name} into {target_name}: {known}")
+        raise ConversionUnsupported(f"nothing here turns {source_name} into {target_name}: {known}")
     return found
 
 

@@ -36,13 +36,13 @@ def handle(header: bytes, inputs: Sequence[Buffer]) -> tuple[bytes, list[Buffer]
         reply = TaskReply(error=type(error).__name__, detail=str(error)[:_DETAIL_MAX])
         return _encoder.encode(reply), []
     except MemoryError:
-        reply = TaskReply(error="ConversionOutOfMemory", detail="The conversion ran out of memory")
+        reply = TaskReply(error="ConversionOutOfMemory", detail="the conversion ran out of memory")
         return _encoder.encode(reply), []
     except RecursionError:
-        reply = TaskReply(error="SourceTooComplex", detail="The file is nested too deeply")
+        reply = TaskReply(error="SourceTooComplex", detail="the file is nested too deeply")
         return _encoder.encode(reply), []
     except Exception as error:  # noqa: BLE001  # the border to foreign code: see the module's first lines
-        detail = f"The converter failed unexpectedly ({type(error).__name__})"
+        detail = f"the converter failed unexpectedly ({type(error).__name__})"
         return _encoder.encode(TaskReply(error="ConversionCrashed", detail=detail)), []
     reply = TaskReply(warnings=result.warnings, cpu_s=_cpu_s() - before)
     return _encoder.encode(reply), list(result.files)

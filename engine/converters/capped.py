@@ -19,7 +19,7 @@ class CappedBuffer(io.BytesIO):
         """Write, or raise TargetTooLarge."""
         if self.tell() + memoryview(data).nbytes > self._bytes_max:
             raise TargetTooLarge(
-                f"The result would be larger than {self._bytes_max // _MIB} MiB;"
+                f"the result would be larger than {self._bytes_max // _MIB} MiB;"
                 " ask for a smaller size or a lower quality"
             )
         return super().write(data)

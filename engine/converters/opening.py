@@ -68,10 +68,10 @@ def reading(source: str) -> Iterator[None]:
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise SourceTooComplex(f"The {title} has more pixels than the limit") from error
+        raise SourceTooComplex(f"the {title} has more pixels than the limit") from error
     except _DAMAGE as error:
         raise SourceUnreadable(
-            f"The {title} cannot be read: it is damaged, cut off, or of an unusual kind"
+            f"the {title} cannot be read: it is damaged, cut off, or of an unusual kind"
         ) from error
 
 
@@ -93,7 +93,7 @@ def check_pixels(size: tuple[int, int], bounds: Bounds) -> None:
     width, height = size
     if width * height > bounds.pixels_max:
         raise SourceTooComplex(
-            f"The image is {width} x {height} pixels; the limit is"
+            f"the image is {width} x {height} pixels; the limit is"
             f" {bounds.pixels_max // 1_000_000} megapixels"
         )
 
@@ -108,12 +108,12 @@ def check_frames(count: int, size: tuple[int, int], bounds: Bounds) -> None:
     """Refuse an animation that is too long, or too large in all. Raises SourceTooComplex."""
     if count > bounds.frames_max:
         raise SourceTooComplex(
-            f"The animation has more than {bounds.frames_max} frames, the limit;"
+            f"the animation has more than {bounds.frames_max} frames, the limit;"
             " frames=first converts its first one"
         )
     if count * size[0] * size[1] > bounds.animation_pixels_max:
         raise SourceTooComplex(
-            f"The {count} frames of {size[0]} x {size[1]} pixels are together more than"
+            f"the {count} frames of {size[0]} x {size[1]} pixels are together more than"
             f" {bounds.animation_pixels_max // 1_000_000} megapixels, the limit;"
             " frames=first converts the first one"
         )

@@ -8,18 +8,12 @@ import msgspec
 from PIL import Image, ImageFile
 
 from engine.converter import Result, Work
+from engine.converters.colour import Colour, expand, parse_colour, to_srgb
 from engine.converters.image.catalogue import ImageOptions
-from engine.converters.image.colour import (
-    Colour,
-    expand,
-    fit_mode,
-    in_mode,
-    parse_colour,
-    to_srgb,
-)
 from engine.converters.image.encode import Picture, encode
 from engine.converters.image.geometry import Layout, Size, lay_out
 from engine.converters.image.metadata import Metadata, collect, orientation_of
+from engine.converters.image.modes import fit_mode, in_mode
 from engine.converters.image.resample import draft, pad, resample
 from engine.converters.image.targets import TARGETS, Target
 from engine.converters.opening import check_frames, check_pixels, frame_count, open_image, reading
@@ -95,7 +89,7 @@ def _frames_wanted(
     pages = work.source == "tiff"
     if not (target.pages if pages else target.animated):
         kind = "page of several" if pages else "frame of an animation"
-        warnings.append(f"Only the first {kind} was kept: {target.title} holds one")
+        warnings.append(f"only the first {kind} was kept: {target.title} holds one")
         return range(1)
     # An APNG may carry a still for old viewers before its animation.
     start = 1 if image.info.get("default_image") else 0
@@ -150,7 +144,7 @@ def _layout(stored: Size, orientation: int, plan: _Plan, count: int) -> Layout:
     pixels_max = plan.bounds.pixels_max if count == 1 else plan.bounds.animation_pixels_max
     if layout.canvas[0] * layout.canvas[1] * count > pixels_max:
         raise TargetTooLarge(
-            f"The result would have more than {pixels_max // 1_000_000} megapixels;"
+            f"the result would have more than {pixels_max // 1_000_000} megapixels;"
             " give a smaller width or height"
         )
     return layout.transposed() if sideways else layout
@@ -224,5 +218,5 @@ def _warn_of_depth(image: Image.Image, target: Target, warnings: list[str]) -> N
         bits = 16 if ";16" in str(image.tile[0].args if image.tile else "") else None  # type: ignore[attr-defined]
     if isinstance(bits, int) and bits > _EIGHT_BITS and image.mode in {"RGB", "RGBA", "LA", "CMYK"}:
         warnings.append(
-            f"Colours of {bits} bits a channel were reduced to 8 bits for {target.title}"
+            f"colours of {bits} bits a channel were reduced to 8 bits for {target.title}"
         )

@@ -8,8 +8,8 @@ from PIL import Image, ImageFile, PngImagePlugin
 
 from engine.converters.capped import CappedBuffer
 from engine.converters.image.catalogue import ImageOptions
-from engine.converters.image.colour import to_palette
 from engine.converters.image.metadata import Metadata
+from engine.converters.image.modes import to_palette
 from engine.errors import TargetImpossible
 from engine.job import Buffer
 
@@ -49,7 +49,7 @@ def encode(picture: Picture, target: str, options: ImageOptions, bytes_max: int)
     try:
         frames[0].save(buffer, _PILLOW_NAMES[target], **parameters)
     except (OSError, ValueError, RuntimeError) as error:
-        raise TargetImpossible(f"This image cannot be written as {target}") from error
+        raise TargetImpossible(f"this image cannot be written as {target}") from error
     return buffer.take()
 
 

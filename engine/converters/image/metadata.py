@@ -47,7 +47,7 @@ def collect(image: Image.Image, target: Target, warnings: list[str]) -> Metadata
     if (exif and not target.exif) or (xmp and not target.xmp):
         warnings.append(f"{target.title} holds no metadata; it was left out")
     if max(len(exif), len(xmp)) > _SEGMENT_MAX:
-        warnings.append("Metadata larger than 64 KiB was left out")
+        warnings.append("metadata larger than 64 KiB was left out")
     return Metadata(
         exif=exif if target.exif and len(exif) <= _SEGMENT_MAX else b"",
         xmp=xmp if target.xmp and len(xmp) <= _SEGMENT_MAX else b"",

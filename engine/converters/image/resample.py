@@ -32,7 +32,8 @@ def draft(image: Image.Image, layout: Layout) -> Layout:
 
 def resample(image: Image.Image, crop: Box, size: Size) -> Image.Image:
     """Scale the crop of an image to a size. The mode stays."""
-    if image.size == size and crop[:2] == (0.0, 0.0) and crop[2:] == size:
+    left, top, right, bottom = crop
+    if image.size == size and right - left == size[0] and bottom - top == size[1]:
         return image
     if image.mode in _FAST_MODES:
         return _fast(image, crop, size)

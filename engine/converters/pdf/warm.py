@@ -1,9 +1,92 @@
-"""Use every PDF codec once, on a document small enough to cost nothing."""
+"""Use every PDF codec once, on a document small enough to cost nothing.
+
+A worker can open no file: what a library would load at first use has to be used before the fork.
+"""
+
+import io
+from itertools import product
+
+import pikepdf
+from PIL import Image
+
+from engine.converter import Converter, Work
+from engine.converters.opening import PLUGINS
+from engine.converters.pdf import catalogue, documents, images, pages, text
+from engine.errors import EngineError
+from engine.job import Bounds, Buffer
+
+_TEXT = b"BT /F1 12 Tf 20 20 Td (warm) Tj ET"
+_SECRET = "warm"  # noqa: S105  # protects nothing
+# Imported here so that preloading this module loads every implementation.
+_IMPLEMENTATIONS = {module.__name__: module for module in (documents, images, pages, text)}
 
 
 def warm() -> None:
-    """Nothing yet."""
+    """Run each operation on a plain, an encrypted and a broken document, and each image format."""
+    plain = _sample()
+    protected = _run("protect", plain, catalogue.ProtectOptions(user_password=_SECRET))
+    for converter in catalogue.CONVERTERS:
+        if converter.name == "pdf.images":
+            continue
+        options = converter.options()
+        _attempt(converter, (plain,), options)
+        _attempt(converter, (protected,), options)
+        _attempt(converter, (protected,), converter.options(password=_SECRET))
+        _attempt(converter, (plain[: len(plain) // 2],), options)
+    for source, mode in product(PLUGINS, ("1", "L", "RGB", "RGBA", "CMYK")):
+        _attempt_image(source, mode)
 
 
 def touch() -> None:
-    """Nothing yet."""
+    """One small compression: opens, walks and saves."""
+    _run("compress", _sample(), catalogue.CompressOptions())
+
+
+def _sample() -> Buffer:
+    with pikepdf.new() as document:
+        for _ in range(2):
+            page = document.add_blank_page(page_size=(200, 200))
+            font = pikepdf.Dictionary(
+                Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica
+            )
+            page.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F1=font))
+            page.Contents = document.make_stream(_TEXT)
+        document.docinfo["/Title"] = "warm"
+        buffer = io.BytesIO()
+        document.save(buffer)
+    return buffer.getvalue()
+
+
+def _run(operation: str, upload: Buffer, options: object) -> Buffer:
+    converter = next(one for one in catalogue.CONVERTERS if one.operation == operation)
+    return _call(converter, (upload,), "pdf", options)
+
+
+def _call(converter: Converter, inputs: tuple[Buffer, ...], source: str, options: object) -> Buffer:
+    module, _, function = converter.run.partition(":")
+    work = Work(
+        sources=(source,) * len(inputs),
+        target=converter.targets[0],
+        inputs=inputs,
+        options=options,
+        bounds=Bounds(),
+    )
+    result: Buffer = getattr(_IMPLEMENTATIONS[module], function)(work).files[0]
+    return result
+
+
+def _attempt(converter: Converter, inputs: tuple[Buffer, ...], options: object) -> None:
+    try:
+        _call(converter, inputs, "pdf", options)
+    except EngineError:
+        return
+
+
+def _attempt_image(source: str, mode: str) -> None:
+    converter = next(one for one in catalogue.CONVERTERS if one.name == "pdf.images")
+    buffer = io.BytesIO()
+    try:
+        Image.new(mode, (9, 9)).save(buffer, PLUGINS[source][0])
+    except (OSError, ValueError):
+        return  # this format has no such mode
+    _call(converter, (buffer.getvalue(),), source, catalogue.ImagesOptions(page_size="a4"))

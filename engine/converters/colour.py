@@ -1,15 +1,13 @@
-"""Colour: from any mode a decoder gives to one the target can hold, sRGB unless asked otherwise.
+"""Colour: from any mode a decoder gives to a few plain ones, and from any colour space to sRGB.
 
-The order matters and is `convert.py`'s: `expand` before scaling (palettes and single bits cannot be
-averaged), `to_srgb` after it (fewer pixels), then `fit_mode`.
+`expand` comes before scaling (palettes and single bits cannot be averaged), `to_srgb` after it
+(fewer pixels).
 """
 
 import io
 from functools import cache
 
 from PIL import Image, ImageCms
-
-from engine.converters.image.targets import Target
 
 Colour = tuple[int, int, int, int]
 
@@ -54,7 +52,7 @@ def _from_floats(image: Image.Image, warnings: list[str]) -> Image.Image:
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     scale = 255 / (high - low) if high > low else 0.0
-    warnings.append("Floating-point samples were scaled to 8 bits")
+    warnings.append("floating-point samples were scaled to 8 bits")
     return image.point(lambda value: value * scale + (-low * scale)).convert("L")
 
 
@@ -71,7 +69,7 @@ def to_srgb(image: Image.Image, icc: bytes | None, warnings: list[str]) -> Image
     space = str(profile.profile.xcolor_space).strip()
     converted = _by_profile(image, profile, space)
     if converted is None:
-        warnings.append("The embedded colour profile does not suit the image and was ignored")
+        warnings.append("the embedded colour profile does not suit the image and was ignored")
         return image.convert("RGB") if image.mode == "CMYK" else image
     return converted
 
@@ -80,7 +78,7 @@ def _profile(icc: bytes, warnings: list[str]) -> ImageCms.ImageCmsProfile | None
     try:
         return ImageCms.ImageCmsProfile(io.BytesIO(icc))
     except (OSError, ValueError, TypeError):
-        warnings.append("The embedded colour profile is damaged and was ignored")
+        warnings.append("the embedded colour profile is damaged and was ignored")
         return None
 
 
@@ -133,25 +131,6 @@ def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-def fit_mode(
-    image: Image.Image, target: Target, background: Colour, warnings: list[str]
-) -> Image.Image:
-    """Bring the frame to a mode that the target holds, flattening what it cannot."""
-    if image.mode in target.modes:
-        return image
-    if image.mode == "I;16":
-        # Pillow's own conversion clips: the upper byte is the picture.
-        warnings.append(f"{target.title} holds 8 bits a channel; 16 were reduced to 8")
-        image = image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
-    if image.mode in {"LA", "RGBA"} and not target.alpha:
-        image = flatten(image, background, target.title, warnings)
-    if image.mode in target.modes:
-        return image
-    if image.mode == "LA":
-        return image.convert("RGBA")
-    return image.convert("RGB")
-
-
 def flatten(image: Image.Image, background: Colour, title: str, warnings: list[str]) -> Image.Image:
     """Lay the image over an opaque background; warns where that shows."""
     alpha = image.getchannel("A")
@@ -162,46 +141,3 @@ def flatten(image: Image.Image, background: Colour, title: str, warnings: list[s
     result.paste(opaque, mask=alpha)
     grey = background[0] == background[1] == background[2] and image.mode == "LA"
     return result.convert("L") if grey else result
-
-
-def in_mode(colour: Colour, mode: str) -> tuple[int, ...]:
-    """A colour as a pixel of the mode, for padding."""
-    if mode == "I;16":
-        return (in_mode(colour, "L")[0] * 257,)
-    return tuple(Image.new("RGBA", (1, 1), colour).convert(mode).tobytes())
-
-
-def to_palette(image: Image.Image, *, dither: bool) -> Image.Image:
-    """At most 256 colours for GIF, one of them transparent where the image has alpha.
-
-    Exact where the image has few enough colours; else median cut, by default with error diffusion.
-    """
-    if image.mode in {"1", "L", "P"}:
-        return image
-    alpha = image.getchannel("A") if image.mode in {"LA", "RGBA"} else None
-    hidden = alpha.point([255] * 128 + [0] * 128) if alpha is not None else None
-    if hidden is not None and hidden.getbbox() is None:
-        hidden = None
-    opaque = image.convert("RGB")
-    if hidden is not None:
-        opaque.paste((0, 0, 0), mask=hidden)
-    reduced = _quantise(opaque, 255 if hidden is not None else 256, dither=dither)
-    if hidden is not None:
-        reduced.putpalette((reduced.getpalette() or [])[:765] + [0] * 3)
-        reduced = _pad_palette(reduced)
-        reduced.paste(255, mask=hidden)
-        reduced.info["transparency"] = 255
-    return reduced
-
-
-def _pad_palette(image: Image.Image) -> Image.Image:
-    palette = image.getpalette() or []
-    image.putpalette(palette + [0] * (768 - len(palette)))
-    return image
-
-
-def _quantise(image: Image.Image, colours: int, *, dither: bool) -> Image.Image:
-    reduced = image.quantize(colours, method=Image.Quantize.MEDIANCUT)
-    if not dither or image.getcolors(colours) is not None:
-        return reduced
-    return image.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG)
