@@ -30,7 +30,9 @@ class WorkerCrashed(SandboxError):
 
     reason = "crashed"
 
-    def __init__(self, message: str, *, signal: int | None = None, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, signal: int | None = None, status: int | None = None
+    ) -> None:
         super().__init__(message)
         self.signal = signal
         self.status = status
@@ -70,3 +72,15 @@ class ReplyTooLarge(SandboxError):
     """The worker announced more output than its limit allows."""
 
     reason = "output"
+
+
+class RequestInvalid(SandboxError):
+    """What was to be sent up the pipe is beyond the wire format or the worker's limits."""
+
+    reason = "request"
+
+
+class WorkerGone(WorkerCrashed):
+    """The worker had ended before it was given anything: another worker can take the job."""
+
+    reason = "gone"

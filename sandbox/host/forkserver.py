@@ -1,0 +1,320 @@
+"""A zygote process and the workers forked from it: start, spawn, notice every end, close.
+
+The zygote says everything over one channel (`sandbox/spec.py`), and its silence is an answer too.
+It is the only one that learns how a worker ended; so when it is gone, every open question about
+its workers is answered at once: they died with it.
+"""
+
+import asyncio
+import itertools
+import os
+import socket
+from typing import Self
+
+import msgspec
+
+from sandbox import spec
+from sandbox.errors import SandboxUnavailable, ZygoteDied
+from sandbox.host import pipes
+from sandbox.host.process import ZygoteProcess
+from sandbox.host.verdict import OutOfMemoryWatch, WorkerExit
+from sandbox.host.worker import Worker
+from sandbox.spec import Attestation, ZygoteSpec
+
+# Preloading every codec takes a fifth of a second; a cold disk on a busy machine, a hundred times.
+_BOOT_S = 60.0
+# A fork takes milliseconds. A zygote that needs this long is stopped or broken, and is ended.
+_SPAWN_S = 20.0
+# Closing the channel ends an honest zygote at once; any other is killed after this.
+_CLOSE_S = 2.0
+# Notices taken in one go, so that a flood of them leaves the loop to others.
+_NOTICES_A_TURN = 64
+
+
+class Forkserver:
+    """One zygote process and the workers forked from it. Made by `start`."""
+
+    attestation: Attestation
+
+    def __init__(self, order: ZygoteSpec, process: ZygoteProcess, control: socket.socket) -> None:
+        self.spec = order
+        self._process = process
+        self._control = control
+        self._memory = OutOfMemoryWatch()
+        self._notices: msgspec.msgpack.Decoder[spec.Notice] = msgspec.msgpack.Decoder(spec.Notice)
+        self._requests = itertools.count(1)
+        self._pending: dict[int, _Pending] = {}
+        # By their pid in the zygote's view.
+        self._workers: dict[int, Worker] = {}
+        self._sending = asyncio.Lock()
+        # Why it is gone; empty while it lives.
+        self._loss = ""
+        loop = asyncio.get_running_loop()
+        self._booted: asyncio.Future[Attestation] = loop.create_future()
+        loop.add_reader(control.fileno(), self._listen)
+
+    @classmethod
+    async def start(cls, order: ZygoteSpec) -> Self:
+        """Boot a zygote, confined and self-attacked.
+
+        Raises SandboxUnavailable, whose sentence names the missing layer and the switch.
+        """
+        if order.omit and order.level != "unsafe":
+            raise SandboxUnavailable('confinement steps can be left out only at level "unsafe"')
+        try:
+            process, control = ZygoteProcess.start()
+        except OSError as failure:
+            raise SandboxUnavailable(f"the zygote cannot be started: {failure}") from failure
+        server = cls(order, process, control)
+        try:
+            await server._boot()
+        except BaseException:
+            await server.close()
+            raise
+        return server
+
+    @property
+    def pid(self) -> int:
+        """The zygote's pid on this machine."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Say whether workers can be spawned."""
+        return not self._loss
+
+    async def spawn(self) -> Worker:
+        """Fork a worker and wait until it is confined and READY.
+
+        Raises ZygoteDied if the zygote is gone, SandboxUnavailable if the worker cannot be
+        confined or forked, another SandboxError if it ended before it was ready.
+        """
+        if self._loss:
+            raise ZygoteDied(self._loss)
+        pending, its_up, its_down = self._new_pending()
+        try:
+            await self._order(pending.request, its_up, its_down)
+            async with asyncio.timeout(_SPAWN_S):
+                worker = await pending.worker
+                await worker.announced()
+            self._check(worker)
+        except TimeoutError:
+            pending.abandon()
+            self._fail("the zygote stopped answering and was ended")
+            raise ZygoteDied(self._loss) from None
+        except BaseException:
+            pending.abandon()
+            raise
+        return worker
+
+    async def wait_closed(self) -> None:
+        """Wait until the zygote and all of its workers are gone, for whatever reason."""
+        await self._process.ended.wait()
+
+    async def close(self) -> None:
+        """End the zygote and its workers, and wait until they are gone. Idempotent."""
+        self._lose("the zygote was closed")
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self.wait_closed()
+        except TimeoutError:
+            self._process.kill()
+            await self.wait_closed()
+        except BaseException:
+            self._process.kill()
+            raise
+
+    async def _boot(self) -> None:
+        self._control.send(msgspec.msgpack.encode(self.spec))
+        try:
+            async with asyncio.timeout(_BOOT_S):
+                self.attestation = await self._booted
+        except TimeoutError:
+            said = self._process.last_words()
+            raise SandboxUnavailable(f"the zygote did not boot in {_BOOT_S} s: {said}") from None
+        except ZygoteDied:
+            said = self._process.last_words()
+            raise SandboxUnavailable(f"the zygote ended while booting: {said}") from None
+        self._process.stop_listening()
+
+    def _new_pending(self) -> tuple["_Pending", int, int]:
+        try:
+            its_up, up, down, its_down = pipes.pipe_pair()
+        except OSError as failure:
+            raise SandboxUnavailable(
+                f"no pipes for another worker ({failure.strerror}): raise the limit of open files"
+            ) from failure
+        pending = _Pending(next(self._requests), up, down)
+        self._pending[pending.request] = pending
+        return pending, its_up, its_down
+
+    async def _order(self, request: int, its_up: int, its_down: int) -> None:
+        """Send a spawn order, with the worker's ends of its pipes, which are closed here."""
+        packet = msgspec.msgpack.encode(spec.Spawn(request))
+        try:
+            async with self._sending:
+                while not self._loss:
+                    try:
+                        socket.send_fds(self._control, [packet], [its_up, its_down])
+                    except BlockingIOError:
+                        await pipes.writable(self._control.fileno())
+                    except OSError:
+                        self._lose("the zygote hung up")
+                    else:
+                        break
+        finally:
+            os.close(its_up)
+            os.close(its_down)
+
+    def _check(self, worker: Worker) -> None:
+        lacking = set(self.attestation.layers).difference(worker.layers)
+        if lacking:
+            raise SandboxUnavailable(f"a worker came up without {', '.join(sorted(lacking))}")
+
+    def _listen(self) -> None:
+        for _ in range(_NOTICES_A_TURN):
+            try:
+                packet, descriptors, flags, _ = socket.recv_fds(
+                    self._control, spec.PACKET_BYTES_MAX, 2, socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                return
+            except OSError:
+                packet, descriptors, flags = b"", [], 0
+            if not packet:
+                self._lose("the zygote ended")
+                return
+            try:
+                self._take(packet, descriptors, whole=not flags & _CUT)
+            except _Nonsense:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                self._fail("the zygote spoke nonsense and was ended")
+                return
+
+    def _take(self, packet: bytes, descriptors: list[int], *, whole: bool) -> None:
+        """Act on one notice. Raises _Nonsense for one that no honest zygote sends."""
+        try:
+            notice = self._notices.decode(packet)
+        except msgspec.DecodeError as error:
+            raise _Nonsense from error
+        if not whole or len(descriptors) != isinstance(notice, spec.Forked):
+            raise _Nonsense
+        match notice:
+            case spec.Forked():
+                self._note_fork(notice, descriptors[0])
+            case spec.Exited():
+                self._note_exit(notice)
+            case spec.SpawnFailed():
+                self._note_no_fork(notice)
+            case spec.Started(pid):
+                self._process.adopt(pid)
+            case spec.Booted(attestation):
+                self._settle_boot(attestation)
+            case spec.BootRefused(sentence):
+                self._settle_boot(SandboxUnavailable(sentence))
+
+    def _settle_boot(self, outcome: Attestation | Exception) -> None:
+        if self._booted.done():
+            return
+        if isinstance(outcome, Exception):
+            self._booted.set_exception(outcome)
+        else:
+            self._booted.set_result(outcome)
+
+    def _note_fork(self, notice: spec.Forked, pidfd: int) -> None:
+        pending = self._pending.pop(notice.request, None)
+        if pending is None or notice.pid in self._workers:
+            raise _Nonsense
+        worker = Worker(
+            zygote=self.pid,
+            pid=notice.pid,
+            pidfd=pidfd,
+            up=pending.up,
+            down=pending.down,
+            uses=self.spec.uses,
+            limits=self.spec.limits,
+            memory=self._memory,
+            on_silence=lambda: self._fail("the zygote stopped answering and was ended"),
+        )
+        self._workers[notice.pid] = worker
+        if pending.worker.done():
+            worker.discard()
+        else:
+            pending.worker.set_result(worker)
+
+    def _note_no_fork(self, notice: spec.SpawnFailed) -> None:
+        pending = self._pending.pop(notice.request, None)
+        if pending is None:
+            raise _Nonsense
+        pending.fail(SandboxUnavailable(f"no worker could be forked: {os.strerror(notice.error)}"))
+
+    def _note_exit(self, notice: spec.Exited) -> None:
+        worker = self._workers.pop(notice.pid, None)
+        if worker is None:
+            raise _Nonsense
+        try:
+            code = os.waitstatus_to_exitcode(notice.status)
+        except ValueError as error:
+            raise _Nonsense from error
+        worker.note_exit(
+            WorkerExit(
+                pid=notice.pid,
+                status=code if code >= 0 else None,
+                signal=-code if code < 0 else None,
+                cpu_s=notice.cpu_s,
+                max_rss_bytes=notice.max_rss_bytes,
+            )
+        )
+
+    def _fail(self, reason: str) -> None:
+        """End a zygote that can no longer be believed."""
+        self._lose(reason)
+        self._process.kill()
+
+    def _lose(self, reason: str) -> None:
+        """Give up the channel: nothing can be asked any more, and nothing is left unanswered."""
+        if self._loss:
+            return
+        self._loss = reason
+        asyncio.get_running_loop().remove_reader(self._control.fileno())
+        self._control.close()
+        self._settle_boot(ZygoteDied(reason))
+        for pending in self._pending.values():
+            pending.fail(ZygoteDied(reason))
+        self._pending.clear()
+        for pid, worker in self._workers.items():
+            worker.kill()
+            worker.note_exit(WorkerExit(pid=pid))
+        self._workers.clear()
+
+
+class _Nonsense(Exception):
+    """A packet that is not a notice, or not one that can be true now."""
+
+
+# A packet or its descriptors did not fit: no honest notice is that large.
+_CUT = socket.MSG_TRUNC | socket.MSG_CTRUNC
+
+
+class _Pending:
+    """A worker that was ordered: our ends of its pipes, and the future of the worker."""
+
+    def __init__(self, request: int, up: int, down: int) -> None:
+        self.request = request
+        self.up = up
+        self.down = down
+        self.worker: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+
+    def fail(self, error: Exception) -> None:
+        """Answer that there is no worker, and let go of its pipes."""
+        os.close(self.up)
+        os.close(self.down)
+        if not self.worker.done():
+            self.worker.set_exception(error)
+
+    def abandon(self) -> None:
+        """Nobody waits any more: end the worker, now or when it turns up."""
+        if not self.worker.done():
+            self.worker.cancel()
+        elif not self.worker.cancelled() and self.worker.exception() is None:
+            self.worker.result().discard()

@@ -1,0 +1,106 @@
+"""The two processes behind a zygote: started, watched and killed from the outside.
+
+The guardian is our child; the zygote proper is its. Both are watched through pidfds, which asyncio
+and uvloop can wait for alike and which no reuse of a pid can confuse.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Self
+
+# What the zygote's interpreter printed before it could speak for itself: its last lines.
+_STDERR_BYTES = 2_000
+
+# The whole environment of a zygote and its workers. The tunables make big allocations fresh huge
+# pages (a third of a large conversion's time went into page faults), fix the threshold that small
+# warm-ups would leave low, and keep threads from reserving 64 MB of address space each.
+_ENVIRONMENT = {
+    "GLIBC_TUNABLES": (
+        "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=67108864:glibc.malloc.arena_max=1"
+    ),
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+class ZygoteProcess:
+    """A running zygote. `ended` is set when nothing of it, and so no worker, is left."""
+
+    def __init__(self, guardian: subprocess.Popen[bytes]) -> None:
+        self.pid = guardian.pid
+        self.ended = asyncio.Event()
+        self._guardian = guardian
+        self._watched: set[int] = set()
+        self._zygote = -1
+        self._watch(os.pidfd_open(guardian.pid))
+
+    @classmethod
+    def start(cls) -> tuple[Self, socket.socket]:
+        """Start one; return it and our end of its control channel. Raises OSError."""
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with its:
+            try:
+                # A program of its own rather than a fork of this one: its own address layout, no
+                # memory of ours, no thread of uvloop's. A session of its own: Ctrl-C is for us.
+                guardian = subprocess.Popen(
+                    [sys.executable, "-I", "-m", "sandbox.jail.zygote"],
+                    stdin=its.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env=_ENVIRONMENT,
+                    cwd="/",
+                    start_new_session=True,
+                )
+            except OSError:
+                ours.close()
+                raise
+        return cls(guardian), ours
+
+    def adopt(self, zygote: int) -> None:
+        """Watch the zygote proper as well, from when the guardian has told its pid."""
+        # Gone already: then the guardian's end tells.
+        with contextlib.suppress(ProcessLookupError):
+            self._zygote = os.pidfd_open(zygote)
+            self._watch(self._zygote)
+        self.pid = zygote
+
+    def kill(self) -> None:
+        """End the zygote (SIGKILL); the kernel ends its workers with it. Idempotent."""
+        if self._zygote in self._watched:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._zygote, signal.SIGKILL)
+        elif not self.ended.is_set():
+            self._guardian.kill()
+
+    def last_words(self) -> str:
+        """Return the end of what it printed while booting. Call once, for a start that failed."""
+        stderr = self._guardian.stderr
+        if stderr is None or stderr.closed:
+            return ""
+        os.set_blocking(stderr.fileno(), False)
+        printed = stderr.read() or b""
+        return printed[-_STDERR_BYTES:].decode("utf-8", "replace").strip()
+
+    def stop_listening(self) -> None:
+        """Close our end of its stderr: it has booted, and what it prints now is nobody's."""
+        if self._guardian.stderr is not None:
+            self._guardian.stderr.close()
+
+    def _watch(self, pidfd: int) -> None:
+        self._watched.add(pidfd)
+        asyncio.get_running_loop().add_reader(pidfd, self._on_end, pidfd)
+
+    def _on_end(self, pidfd: int) -> None:
+        asyncio.get_running_loop().remove_reader(pidfd)
+        self._watched.discard(pidfd)
+        os.close(pidfd)
+        if not self._watched:
+            self._guardian.wait()
+            self.stop_listening()
+            self.ended.set()

@@ -1,0 +1,95 @@
+"""A worker: confined first, then one request, one reply, and the end of the process.
+
+Nothing that goes wrong in here is ever printed: an exception could quote the customer's file. What
+fails before the first byte of it is told to the host in place of READY; afterwards the exit status
+(`wire.EXIT_*`) is all that leaves.
+"""
+
+import gc
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from sandbox import wire
+from sandbox.jail import descriptors, privileges, probe
+from sandbox.jail.confine import Jail, Refused, Where, confine
+from sandbox.jail.descriptors import DOWN, UP
+from sandbox.spec import WorkerAttestation
+
+Entry = Callable[[bytes, list[bytes]], tuple[bytes, Sequence[wire.Buffer]]]
+Touch = Callable[[], None]
+
+
+class Hangup(Exception):
+    """The host closed its end: there is nobody to serve."""
+
+
+def become_worker(
+    jail: Jail, entry: Entry, touch: Touch, pipes: tuple[int, int], zygote: int
+) -> None:
+    """Turn this freshly forked process into a worker, serve, and exit. Never returns."""
+    status = wire.EXIT_FAILED
+    try:
+        descriptors.take_pipes(*pipes)
+        status = _live(jail, entry, touch, zygote)
+    except MemoryError:
+        status = wire.EXIT_MEMORY
+    except Hangup:
+        status = wire.EXIT_DONE
+    finally:
+        # Whatever was raised, SystemExit included, ends here: a child that unwound into the
+        # zygote's loop would be a second zygote.
+        os._exit(status)
+
+
+def _live(jail: Jail, entry: Entry, touch: Touch, zygote: int) -> int:
+    try:
+        privileges.die_with_parent(zygote)
+        confine(jail, Where.WORKER)
+        touch()
+        ready = _attest(jail)
+    except Exception as failure:  # noqa: BLE001 - whatever it is, the host hears it, and no log
+        _send([wire.refused_frame(sentence(failure))])
+        return wire.EXIT_REFUSED
+    if jail.spec.uses > 1:
+        gc.enable()
+    for _ in range(jail.spec.uses):
+        _send([ready])
+        _serve(jail, entry)
+    return wire.EXIT_DONE
+
+
+def _attest(jail: Jail) -> bytes:
+    """Return READY, with the layers that hold in this process."""
+    layers = set(jail.active)
+    if probe.successes(probe.QUICK):
+        layers.discard("filter")
+    return wire.ready_frame(msgspec.msgpack.encode(WorkerAttestation(tuple(sorted(layers)))))
+
+
+def _serve(jail: Jail, entry: Entry) -> None:
+    request = wire.RequestReader(input_bytes_max=jail.spec.limits.input_bytes_max)
+    while (wanted := request.wanted) is not None:
+        received = os.readv(UP, [wanted])
+        if not received:
+            raise Hangup
+        request.filled(received)
+    _send(wire.reply_frames(*entry(request.header, request.inputs)))
+
+
+def _send(frames: Iterable[wire.Buffer]) -> None:
+    pieces = [memoryview(frame).cast("B") for frame in frames]
+    while pieces:
+        try:
+            sent = os.writev(DOWN, pieces[: wire.PIECES_MAX])
+        except BrokenPipeError:
+            raise Hangup from None
+        pieces = wire.unsent(pieces, sent)
+
+
+def sentence(failure: BaseException) -> str:
+    """Return one line about a failure from before any customer's byte was here."""
+    if isinstance(failure, Refused):
+        return str(failure)
+    return f"{type(failure).__name__}: {failure}"

@@ -1,0 +1,189 @@
+"""System calls that Python has no function for, by name, on the two machines we run on.
+
+Numbers are the kernel's ABI (arch/x86/entry/syscalls/syscall_64.tbl and
+include/uapi/asm-generic/unistd.h); a name a machine lacks is None. One table serves the calls we
+make and the filter we load (`seccomp.py`), so the two cannot disagree.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+
+# Each name with its numbers on x86_64 and on aarch64.
+_TABLE: dict[str, tuple[int | None, int | None]] = {
+    "access": (21, None),
+    "bind": (49, 200),
+    "bpf": (321, 280),
+    "brk": (12, 214),
+    "capget": (125, 90),
+    "capset": (126, 91),
+    "chdir": (80, 49),
+    "chmod": (90, None),
+    "clock_getres": (229, 114),
+    "clock_gettime": (228, 113),
+    "clock_nanosleep": (230, 115),
+    "clone": (56, 220),
+    "clone3": (435, 435),
+    "close": (3, 57),
+    "connect": (42, 203),
+    "creat": (85, None),
+    "dup": (32, 23),
+    "dup2": (33, None),
+    "dup3": (292, 24),
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+    "faccessat": (269, 48),
+    "faccessat2": (439, 439),
+    "fcntl": (72, 25),
+    "fork": (57, None),
+    "fstat": (5, 80),
+    "fstatfs": (138, 44),
+    "ftruncate": (77, 46),
+    "futex": (202, 98),
+    "get_mempolicy": (239, 236),
+    "getcpu": (309, 168),
+    "getcwd": (79, 17),
+    "getdents64": (217, 61),
+    "getegid": (108, 177),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getpid": (39, 172),
+    "getppid": (110, 173),
+    "getrandom": (318, 278),
+    "getrlimit": (97, 163),
+    "getrusage": (98, 165),
+    "gettid": (186, 178),
+    "gettimeofday": (96, 169),
+    "getuid": (102, 174),
+    "io_uring_setup": (425, 425),
+    "ioctl": (16, 29),
+    "kill": (62, 129),
+    "landlock_add_rule": (445, 445),
+    "landlock_create_ruleset": (444, 444),
+    "landlock_restrict_self": (446, 446),
+    "lseek": (8, 62),
+    "lstat": (6, None),
+    "madvise": (28, 233),
+    "mbind": (237, 235),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "mkdir": (83, None),
+    "mkdirat": (258, 34),
+    "mmap": (9, 222),
+    "mount": (165, 40),
+    "mprotect": (10, 226),
+    "mremap": (25, 216),
+    "munmap": (11, 215),
+    "nanosleep": (35, 101),
+    "newfstatat": (262, 79),
+    "open": (2, None),
+    "openat": (257, 56),
+    "openat2": (437, 437),
+    "pipe": (22, None),
+    "pipe2": (293, 59),
+    "poll": (7, None),
+    "ppoll": (271, 73),
+    "prctl": (157, 167),
+    "pread64": (17, 67),
+    "prlimit64": (302, 261),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "ptrace": (101, 117),
+    "read": (0, 63),
+    "readlink": (89, None),
+    "readlinkat": (267, 78),
+    "readv": (19, 65),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "restart_syscall": (219, 128),
+    "rseq": (334, 293),
+    "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "sched_getaffinity": (204, 123),
+    "sched_getparam": (143, 121),
+    "sched_getscheduler": (145, 120),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_yield": (24, 124),
+    "seccomp": (317, 277),
+    "sendto": (44, 206),
+    "set_robust_list": (273, 99),
+    "setrlimit": (160, 164),
+    "shmget": (29, 194),
+    "sigaltstack": (131, 132),
+    "socket": (41, 198),
+    "socketpair": (53, 199),
+    "stat": (4, None),
+    "statfs": (137, 43),
+    "statx": (332, 291),
+    "sysinfo": (99, 179),
+    "tgkill": (234, 131),
+    "time": (201, None),
+    "tkill": (200, 130),
+    "truncate": (76, 45),
+    "uname": (63, 160),
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "unshare": (272, 97),
+    "vfork": (58, None),
+    "write": (1, 64),
+    "writev": (20, 66),
+}
+_MACHINES = ("x86_64", "aarch64")
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.syscall.restype = ctypes.c_long
+
+Argument = int | bytes | ctypes.Array[ctypes.c_char] | ctypes.Structure | None
+
+
+def number(name: str, machine: str | None = None) -> int | None:
+    """Return a call's number on this machine (or the named one); None where it has no such call.
+
+    Raises OSError(ENOSYS) on a machine the table does not know.
+    """
+    machine = machine or platform.machine()
+    if machine not in _MACHINES:
+        raise OSError(errno.ENOSYS, f"no system call table for {machine}")
+    return _TABLE[name][_MACHINES.index(machine)]
+
+
+def syscall(name: str, *arguments: Argument) -> int:
+    """Make one system call; integers are passed as longs, None as NULL. Raises OSError."""
+    called = number(name)
+    if called is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
+    words = [
+        ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments
+    ]
+    result = int(_LIBC.syscall(ctypes.c_long(called), *words))
+    if result == -1:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), name)
+    return result
+
+
+def prctl(option: int, argument: int = 0) -> int:
+    """Set or read one attribute of this process (prctl(2)). Raises OSError."""
+    return syscall("prctl", option, argument, 0, 0, 0)
+
+
+def malloc_trim() -> None:
+    """Give the free pages of the heap back to the kernel (glibc only; elsewhere nothing)."""
+    trim = getattr(_LIBC, "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def touch_closures() -> object:
+    """Make libffi allocate its page of closures now, and return what keeps it.
+
+    The first callback of a process maps memory that is writable and executable or, refused,
+    looks for a place on disk. In a worker both are forbidden, so it happens in the zygote.
+    """
+    return ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0)

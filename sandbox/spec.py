@@ -1,0 +1,113 @@
+"""What the host and a zygote tell each other: the order to boot, then packets both ways.
+
+The channel is one SOCK_SEQPACKET pair: one packet, one message, so there is no framing to get
+wrong. The host sends the `ZygoteSpec` first and `Spawn` orders after it (two descriptors ride on
+each: the worker's ends of its pipes). Everything that comes back is a `Notice`.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from sandbox.limits import Limits
+
+Level = Literal["strict", "container", "unsafe"]
+
+# A notice carries at most an exception's one line or an attestation; both are far smaller.
+PACKET_BYTES_MAX = 64 * 1024
+
+
+class ZygoteSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a zygote preloads, which entry its workers run, and how they are confined.
+
+    `entry`, `warm` and `touch` are "module:function". `entry(header, inputs)` returns
+    `(header, files)`; `warm()` runs once in the zygote after preloading and must leave one
+    thread; `touch()` runs in every spare after confinement, before it reports READY.
+    """
+
+    # The label in names, logs and metrics.
+    family: str
+    preload: tuple[str, ...]
+    entry: str
+    warm: str
+    touch: str
+    limits: Limits
+    level: Level
+    # Conversions a worker serves before it exits. 1 is the promise; more is for benches and for
+    # policies that a customer chose.
+    uses: int = 1
+    # For tests only: confinement steps to leave out, so that an attack test can be seen to fail.
+    # Refused on both sides unless the level is `unsafe`.
+    omit: frozenset[str] = frozenset()
+
+
+class Attestation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a zygote found true of its workers, by attack, before the first one was forked."""
+
+    level: Level
+    # Names of confinement steps (`sandbox/jail/confine.py`): in force, and not in force.
+    layers: tuple[str, ...]
+    missing: tuple[str, ...]
+    # Names of attacks (`sandbox/jail/probe.py`) that a throw-away worker tried.
+    refused: tuple[str, ...]
+    succeeded: tuple[str, ...]
+    # 0 where the kernel has no Landlock.
+    landlock_abi: int
+    kernel: str
+    machine: str
+
+
+class WorkerAttestation(msgspec.Struct, frozen=True, array_like=True):
+    """What a worker says of itself in READY: the layers active in this very process."""
+
+    layers: tuple[str, ...]
+
+
+class Spawn(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Fork one worker. The worker's ends of the up and the down pipe ride on this packet."""
+
+    request: int
+
+
+class Started(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The zygote proper was forked; `pid` is its pid as its parent, and so the host, sees it."""
+
+    pid: int
+
+
+class Booted(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Preloaded, confined, attacked, and ready to fork."""
+
+    attestation: Attestation
+
+
+class BootRefused(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The zygote will not serve. `sentence` says what is missing and what to do about it."""
+
+    sentence: str
+
+
+class Forked(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A worker exists. Its pidfd rides on this packet; `pid` is its pid in the zygote's view."""
+
+    request: int
+    pid: int
+
+
+class SpawnFailed(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """No worker could be forked for this request (`error` is the errno)."""
+
+    request: int
+    error: int
+
+
+class Exited(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A worker ended and was reaped. `status` is the wait status of wait(2)."""
+
+    pid: int
+    status: int
+    cpu_s: float
+    max_rss_bytes: int
+
+
+Notice = Started | Booted | BootRefused | Forked | SpawnFailed | Exited
