@@ -122,16 +122,20 @@ class Forkserver:
         except BaseException:
             self._process.kill()
             raise
+        finally:
+            self._process.stop_listening()
 
     async def _boot(self) -> None:
-        self._control.send(msgspec.msgpack.encode(self.spec))
         try:
+            self._control.send(msgspec.msgpack.encode(self.spec))
             async with asyncio.timeout(_BOOT_S):
                 self.attestation = await self._booted
         except TimeoutError:
             said = self._process.last_words()
             raise SandboxUnavailable(f"the zygote did not boot in {_BOOT_S} s: {said}") from None
-        except ZygoteDied:
+        except (ZygoteDied, OSError):
+            self._lose("the zygote ended while booting")
+            await self.wait_closed()
             said = self._process.last_words()
             raise SandboxUnavailable(f"the zygote ended while booting: {said}") from None
         self._process.stop_listening()
@@ -276,8 +280,11 @@ class Forkserver:
         if self._loss:
             return
         self._loss = reason
-        asyncio.get_running_loop().remove_reader(self._control.fileno())
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._control.fileno())
         self._control.close()
+        # An honest one ends of itself now.
+        loop.call_later(_CLOSE_S, self._process.kill)
         self._settle_boot(ZygoteDied(reason))
         for pending in self._pending.values():
             pending.fail(ZygoteDied(reason))

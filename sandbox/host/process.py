@@ -102,5 +102,4 @@ class ZygoteProcess:
         os.close(pidfd)
         if not self._watched:
             self._guardian.wait()
-            self.stop_listening()
             self.ended.set()

@@ -26,7 +26,10 @@ _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _CAPABILITY_V3 = 0x20080522
-_CAP_SYS_ADMIN = 21
+# What the steps after `drop_user` need where no user namespace gives it: to empty the bounding set,
+# to change the root, and to make namespaces on a system that lets only its holders (Ubuntu's
+# AppArmor does).
+_CARRIED = 1 << 8 | 1 << 18 | 1 << 21  # CAP_SETPCAP, CAP_SYS_CHROOT, CAP_SYS_ADMIN
 # The kernel knows 41; reading beyond its last one ends the loop.
 _CAPABILITIES_MAX = 64
 
@@ -34,8 +37,7 @@ _CAPABILITIES_MAX = 64
 def drop_user() -> None:
     """Stop being root for good; for any other user there is nothing to do. Raises OSError.
 
-    CAP_SYS_ADMIN is carried across, because a system may let only its holders make namespaces
-    (Ubuntu's AppArmor does); `drop_capabilities` ends it.
+    A few capabilities are carried across for the steps that follow; `drop_capabilities` ends them.
     """
     if os.geteuid() != 0:
         return
@@ -44,8 +46,7 @@ def drop_user() -> None:
     os.setresgid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
     os.setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
     prctl(_PR_SET_KEEPCAPS, 0)
-    kept = _permitted() & (1 << _CAP_SYS_ADMIN)
-    _set_capabilities(kept)
+    _set_capabilities(_permitted() & _CARRIED)
     prctl(_PR_SET_DUMPABLE, 1)
 
 
