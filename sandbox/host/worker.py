@@ -109,6 +109,11 @@ class Worker:
                 self._retire()
         return Reply(reply.header, reply.files)
 
+    @property
+    def alive(self) -> bool:
+        """Say whether it can still be used; False from the moment its end is known."""
+        return not self._exit.done()
+
     def kill(self) -> None:
         """End the worker now (SIGKILL). Idempotent; does nothing for one that has ended."""
         if self._pidfd >= 0:
