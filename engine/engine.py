@@ -28,7 +28,7 @@ from sandbox.errors import (
     ZygoteDied,
 )
 from sandbox.host.forkserver import Forkserver
-from sandbox.spec import ZygoteSpec
+from sandbox.spec import Level, ZygoteSpec
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     # With 0.1 s a conversion and two slots, 256 are about 13 s of waiting: what a client bears.
     waiting_max: int = 256
     wait_max_s: float = 30.0
-    isolation: str = "strict"
+    isolation: Level = "strict"
     # Conversions a worker serves before it ends. 1 is the promise; benches use more to compare.
     uses: int = 1
 
@@ -119,6 +119,8 @@ class Engine:
 
         `source` may be `auto`: the first bytes decide. Raises the refusals of `engine.errors`.
         """
+        if not uploads:
+            raise errors.SourceEmpty("no file came: the request has no body")
         for upload in uploads:
             if not len(upload):
                 raise errors.SourceEmpty("the file is empty: it has zero bytes")
@@ -127,10 +129,7 @@ class Engine:
         options = dict(options)
         operation = options.pop("operation", None)
         converter = registry.converter_for(
-            sources[0] if sources else formats.find(source).name,
-            wanted,
-            operation,
-            inputs=len(uploads),
+            sources[0], wanted, operation, inputs=len(uploads)
         )
         for other in sources:
             if other not in converter.sources:
@@ -138,14 +137,7 @@ class Engine:
                     f"{converter.name} does not take {other} files; it takes "
                     f"{', '.join(converter.sources)}"
                 )
-        if not 1 <= len(uploads) <= converter.inputs_max:
-            takes = (
-                "one file" if converter.inputs_max == 1 else f"1 to {converter.inputs_max} files"
-            )
-            raise errors.SourceCountInvalid(
-                f"{converter.name} takes {takes}, and {len(uploads)} came"
-            )
-        family = next(family for family in registry.FAMILIES if family.name == converter.family)
+        family = registry.family_of(converter)
         job = Job(
             converter=converter.name,
             family=converter.family,
