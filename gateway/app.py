@@ -1,0 +1,76 @@
+"""The composition root: everything is built here, once, in order, and closed in reverse.
+
+A new component appears in this file and nowhere else. Tests compose the same application; what they
+add are observers, which are told of every stage of every conversion.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+from aiohttp import web
+
+from engine import registry
+from engine.engine import Engine
+from gateway import middleware, openapi, state
+from gateway.api.formats import build_page
+from gateway.config import Settings
+from gateway.drain import Door
+from gateway.metrics import Metrics
+from gateway.routes import ROUTES, add_routes
+from gateway.stages import Observer
+from gateway.uploads import Memory
+from ledger.ledger import Ledger
+from ledger.settings import LedgerSettings
+
+# Between the conversion's deadline and the ledger's: settling, and a pause of this process.
+DEBIT_SLACK_S = 60.0
+
+
+@asynccontextmanager
+async def compose(
+    settings: Settings, *, dsn: str, pepper: bytes, observers: Sequence[Observer] = ()
+) -> AsyncIterator[web.Application]:
+    """The whole service behind an application that is ready to listen.
+
+    The engine comes first: a kernel that cannot isolate is found out before anything is written.
+    """
+    async with AsyncExitStack() as stack:
+        engine = await Engine.start(settings.engine)
+        stack.push_async_callback(engine.close)
+        ledger = await stack.enter_async_context(
+            Ledger.connect(
+                LedgerSettings(dsn=dsn, pepper=pepper, debit_lifetime_s=_debit_lifetime_s(settings))
+            )
+        )
+        yield build(settings, engine, ledger, observers)
+
+
+def build(
+    settings: Settings, engine: Engine, ledger: Ledger, observers: Sequence[Observer] = ()
+) -> web.Application:
+    """The application around an engine and a ledger."""
+    memory = Memory(settings.upload.in_flight_bytes_max)
+    metrics = Metrics(engine.status, memory)
+    app = web.Application(
+        middlewares=[middleware.identify, middleware.problems, middleware.admission]
+    )
+    app[state.SETTINGS] = settings
+    app[state.ENGINE] = engine
+    app[state.LEDGER] = ledger
+    app[state.MEMORY] = memory
+    app[state.METRICS] = metrics
+    app[state.DOOR] = Door()
+    app[state.OBSERVERS] = (metrics.observe, *observers)
+    app[state.ENDPOINTS] = {row.handler: row for row in ROUTES}
+    app[state.FORMATS_PAGE] = msgspec.json.encode(build_page())
+    app[state.OPENAPI_PAGE] = openapi.encoded()
+    app.on_response_prepare.append(middleware.prepared)
+    add_routes(app.router)
+    return app
+
+
+def _debit_lifetime_s(settings: Settings) -> float:
+    """A debit must outlive the longest wait, conversion and download together."""
+    longest_s = max(family.limits.wall_s for family in registry.FAMILIES)
+    return settings.engine.wait_max_s + longest_s + settings.download.total_s + DEBIT_SLACK_S

@@ -1,0 +1,1 @@
+"""The `ephemera` command, one module for each of its subjects."""

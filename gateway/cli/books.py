@@ -1,0 +1,22 @@
+"""The ledger, opened for one command: the operator's database or the private one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway import home, server
+from gateway.cli.terminal import Source
+from ledger.ledger import Ledger
+from ledger.settings import LedgerSettings
+
+
+@asynccontextmanager
+async def books(source: Source) -> AsyncIterator[Ledger]:
+    """A ledger for the block; a private PostgreSQL that is not running is started for it."""
+    settings = source.settings()
+    home.prepare(settings.home)
+    pepper = home.pepper(settings)
+    async with (
+        server.database(settings) as found,
+        Ledger.connect(LedgerSettings(dsn=found.app_dsn, pepper=pepper)) as ledger,
+    ):
+        yield ledger

@@ -1,0 +1,68 @@
+"""What one row of the route table says: address, handler, who may ask, and its OpenAPI facts."""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Access(StrEnum):
+    """Who may ask."""
+
+    PUBLIC = "public"
+    CUSTOMER = "customer"  # an API key
+    OPERATOR = "operator"  # this machine, or the operator's token
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """A path, query or header parameter. `type` is any type that msgspec can make a schema of."""
+
+    name: str
+    place: Literal["path", "query", "header"]
+    description: str
+    type: Any = str
+    required: bool = False
+    # A free set of names instead of one: the converters' options.
+    exploded: bool = False
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """A body: JSON of a type, or bytes of a media type."""
+
+    media_type: str = "application/json"
+    type: Any = None
+    schema: dict[str, Any] | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is not a problem."""
+
+    status: int
+    description: str
+    content: tuple[Content, ...] = ()
+    # Header name to what it says.
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One address and method."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    access: Access
+    name: str  # OpenAPI's operationId
+    tag: str
+    summary: str
+    description: str = ""
+    # The handler reads a file from the body: checked before the first byte, and drained on a stop.
+    uploads: bool = False
+    parameters: tuple[Parameter, ...] = ()
+    body: tuple[Content, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    # Errors of its own; those of its access and of uploads are added.
+    problems: tuple[type[Exception], ...] = ()

@@ -1,0 +1,85 @@
+"""Every way a request can be refused before the engine or the ledger is asked.
+
+The message is shown to the customer: the thing, the reason, the next step. `gateway/problems.py`
+gives each its status; a test walks the subclasses and fails for a gap.
+"""
+
+
+class GatewayError(Exception):
+    """Root of the package."""
+
+
+class RequestMalformed(GatewayError):
+    """The request is not well formed: a bad header, a broken multipart body, a bad cursor."""
+
+
+class RouteUnknown(GatewayError):
+    """No such address."""
+
+
+class MethodNotAllowed(GatewayError):
+    """The address exists and takes other methods."""
+
+    def __init__(self, message: str, *, allowed: frozenset[str]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class KeyMissing(GatewayError):
+    """The request carries no API key."""
+
+
+class KeyRefused(GatewayError):
+    """The API key is unknown or revoked. The answer does not say which."""
+
+
+class OperatorOnly(GatewayError):
+    """The address is for the operator: from this machine, or with the operator's token."""
+
+
+class ExpectationUnknown(GatewayError):
+    """An `Expect` header other than `100-continue`."""
+
+
+class UploadTooLarge(GatewayError):
+    """The body, announced or counted, is larger than one request may carry."""
+
+
+class UploadTooSlow(GatewayError):
+    """The client stopped sending, or sends too slowly to be worth the memory."""
+
+
+class UploadCut(GatewayError):
+    """The body ended before its announced end."""
+
+
+class UploadPartsExceeded(GatewayError):
+    """A multipart body with more parts than one request may carry."""
+
+
+class MediaTypeUnsupported(GatewayError):
+    """A form or an encoded body where raw bytes or multipart/form-data are taken."""
+
+
+class MemoryFull(GatewayError):
+    """The bytes in flight of all requests together reached their limit."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DownloadStalled(GatewayError):
+    """The client stopped reading its result. Nobody is left to answer."""
+
+
+class ServiceDraining(GatewayError):
+    """The service is stopping: it takes no new conversion, or could not finish this one."""
+
+
+class ConfigError(GatewayError):
+    """A setting is unknown or wrong. Names the setting and the place; stops the boot."""
+
+
+class AddressInUse(GatewayError):
+    """Another process listens where this one was told to. Stops the boot."""

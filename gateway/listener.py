@@ -1,0 +1,150 @@
+"""The listening socket, and connections that answer even nonsense with a problem document.
+
+aiohttp's site classes are not used: the socket is bound before anything else starts, so that an
+occupied port is found out at once, and listens last, so that nobody waits for a service that does
+not come up. Closing it leaves the connections that are already open.
+"""
+
+import asyncio
+import errno
+import socket
+from typing import cast
+
+import structlog
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from gateway.config import ServerConfig
+from gateway.errors import AddressInUse, ConfigError, RequestMalformed
+from gateway.problems import response_to
+from ledger.conversion_id import new_conversion_id
+
+log = structlog.get_logger()
+
+# Connections that the kernel completes for us before we look; a burst of clients fits.
+BACKLOG = 512
+# What one read takes from the socket: at 64 KiB a large upload costs a third more CPU.
+READ_BYTES = 256 * 1024
+
+
+class Connection(web.RequestHandler):
+    """One client connection. Refuses to exist beyond the limit; speaks RFC 9457 when it fails."""
+
+    __slots__ = ("connections_max",)
+    connections_max: int
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or drop it at once when there are too many."""
+        super().connection_made(transport)
+        manager = self._manager
+        if manager is not None and len(manager.connections) > self.connections_max:
+            cast("asyncio.Transport", transport).abort()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 -- aiohttp's sentence quotes what was sent
+    ) -> web.StreamResponse:
+        """What is not even HTTP, or failed outside of every handler."""
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("the answer had begun")
+        error: BaseException = exc or RuntimeError("unforeseen")
+        if status < web.HTTPInternalServerError.status_code:
+            error = RequestMalformed(
+                "this is not a request that can be read: broken HTTP, or a header that is too long"
+            )
+        else:
+            log.error("unforeseen", exc_info=exc)
+        response = response_to(error, new_conversion_id())
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.force_close()
+        return response
+
+
+class Listener:
+    """Accepts connections for one application until it is closed."""
+
+    def __init__(self, sock: socket.socket, app: web.Application, config: ServerConfig) -> None:
+        self._sock = sock
+        self._config = config
+        self._runner = web.AppRunner(app, handler_cancellation=True)
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Begin to accept. Raises AddressInUse when somebody else was faster."""
+        await self._runner.setup()
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._connection, sock=self._sock, backlog=BACKLOG
+            )
+        except OSError as error:
+            raise _refused(self._config, error) from error
+
+    def stop_accepting(self) -> None:
+        """Close the listening socket; open connections go on."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def close(self) -> None:
+        """Close every connection. Whoever still works there should have been shown out before."""
+        self.stop_accepting()
+        if (manager := self._runner.server) is not None:
+            manager.pre_shutdown()
+            await manager.shutdown(timeout=1.0)
+        await self._runner.cleanup()
+
+    def _connection(self) -> Connection:
+        connection = Connection(
+            cast("web.Server", self._runner.server),
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=self._config.keepalive_s,
+            lingering_time=self._config.linger_s,
+            max_line_size=self._config.header_bytes_max,
+            max_field_size=self._config.header_bytes_max,
+            max_headers=self._config.headers_max,
+            read_bufsize=READ_BYTES,
+            # A compressed body would be unpacked here, outside of the sandbox: refused instead.
+            auto_decompress=False,
+        )
+        connection.connections_max = self._config.connections_max
+        return connection
+
+
+def bind(config: ServerConfig) -> socket.socket:
+    """Take the address without listening yet. Raises AddressInUse or ConfigError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise ConfigError(
+            f"server.host {config.host!r} is no address of this machine: {error.strerror}"
+        ) from error
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise _refused(config, error) from error
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """The address as a client on this machine would write it."""
+    host, port = sock.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _refused(config: ServerConfig, error: OSError) -> AddressInUse | ConfigError:
+    where = f"port {config.port} on {config.host}"
+    if error.errno == errno.EADDRINUSE:
+        return AddressInUse(
+            f"{where} is in use by another process; choose another one with --port "
+            "(or EPHEMERA__SERVER__PORT), 0 for any free one"
+        )
+    return ConfigError(f"cannot listen on {where}: {error.strerror}; see --host and --port")

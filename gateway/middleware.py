@@ -1,0 +1,206 @@
+"""What surrounds every handler, outermost first: identify, answer errors, admit.
+
+1. `identify` gives the request its id and writes its one log line.
+2. `problems` turns every exception into a problem document.
+3. `admission` decides from the head alone whether the request may go on: key, size, draining.
+
+A client that sends `Expect: 100-continue` waits for a word before it uploads. aiohttp answers that
+before any middleware runs, so `expectation` does the admission itself; a refused upload is then
+never sent at all.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import time
+from uuid import UUID
+
+import structlog
+from aiohttp import hdrs, web
+
+from gateway import problems as documents
+from gateway import state, uploads
+from gateway.endpoint import Access, Endpoint, Handler
+from gateway.errors import (
+    ExpectationUnknown,
+    KeyMissing,
+    KeyRefused,
+    MethodNotAllowed,
+    OperatorOnly,
+)
+from gateway.stages import Stage, Trail
+from ledger.accounts.keys import Caller
+from ledger.conversion_id import new_conversion_id
+
+log = structlog.get_logger()
+
+# The longest header that can be one of our keys; a longer one is not looked up.
+KEY_CHARS_MAX = 256
+# A proxy on this machine makes every visitor look local; these headers give it away.
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request its id, count it and log it: one line, no address, no query."""
+    request_id = _identity(request)
+    structlog.contextvars.bind_contextvars(request_id=str(request_id))
+    started = time.monotonic()
+    endpoint = endpoint_of(request)
+    route = endpoint.path if endpoint else "-"
+    status = 499  # what proxies call a client that hung up: nobody saw an answer
+    try:
+        response = await handler(request)
+        status = response.status
+    finally:
+        request.app[state.METRICS].answered(route, _known_method(request), status)
+        trail = request.get(state.TRAIL)
+        caller = request.get(state.CALLER)
+        log.info(
+            "request",
+            method=_known_method(request),
+            route=route,
+            status=status,
+            code=request.get(state.PROBLEM_CODE),
+            account_id=caller.account_id if caller else None,
+            stage=trail.last if trail else None,
+            credits=trail.credits if trail else None,
+            duration_ms=round((time.monotonic() - started) * 1000, 1),
+        )
+    return response
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every exception with its problem document, unless an answer has begun already."""
+    try:
+        return await handler(request)
+    except asyncio.CancelledError:
+        _count_refund(request)
+        raise
+    except web.HTTPException as error:
+        return _answer(request, documents.from_http(error))
+    except Exception as error:  # noqa: BLE001 -- the border: what is unforeseen is a 500
+        _count_refund(request)
+        return _answer(request, error)
+
+
+@web.middleware
+async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let only those in who may ask this address; the body has not been read yet."""
+    await _admit(request)
+    return await handler(request)
+
+
+async def expectation(request: web.Request) -> web.StreamResponse | None:
+    """Answer `Expect`: admit first, then ask for the body; a refusal closes the connection."""
+    try:
+        _check_expectation(request.headers[hdrs.EXPECT])
+        await _admit(request)
+    except Exception as error:  # noqa: BLE001 -- middlewares do not run around this
+        response = _answer(request, error)
+        response.force_close()
+        return response
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    # The interim answer does not count as the beginning of the final one.
+    request.writer.output_size = 0
+    return None
+
+
+async def prepared(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer, streamed ones too: set when the head is about to be written."""
+    response.headers["X-Request-Id"] = str(_identity(request))
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    response.headers[hdrs.SERVER] = "ephemera"
+
+
+def endpoint_of(request: web.Request) -> Endpoint | None:
+    """The route table's row for this request, None where the address is unknown."""
+    return request.app[state.ENDPOINTS].get(request.match_info.handler)
+
+
+def _check_expectation(header: str) -> None:
+    if header.strip().lower() != "100-continue":
+        raise ExpectationUnknown("the only expectation known here is 100-continue")
+
+
+async def _admit(request: web.Request) -> None:
+    endpoint = endpoint_of(request)
+    if endpoint is None or state.TRAIL in request:  # unknown, or admitted by `expectation`
+        return
+    observers = request.app[state.OBSERVERS]
+    trail = Trail(_identity(request), observers if endpoint.uploads else ())
+    request[state.TRAIL] = trail
+    trail.reached(Stage.RECEIVED)
+    if endpoint.access is Access.CUSTOMER:
+        request[state.CALLER] = await _caller(request)
+    elif endpoint.access is Access.OPERATOR:
+        _check_operator(request)
+    trail.reached(Stage.AUTHENTICATED)
+    if endpoint.uploads:
+        request.app[state.DOOR].check()
+        uploads.check_head(request, request.app[state.SETTINGS].upload)
+
+
+async def _caller(request: web.Request) -> Caller:
+    secret = _bearer(request)
+    if secret is None:
+        raise KeyMissing("send your API key in the header Authorization: Bearer KEY")
+    caller = None
+    if len(secret) <= KEY_CHARS_MAX:
+        caller = await request.app[state.LEDGER].keys.authenticate(secret)
+    if caller is None:
+        raise KeyRefused("this API key is not valid; make a new one with: ephemera keys create")
+    return caller
+
+
+def _check_operator(request: web.Request) -> None:
+    token = request.app[state.SETTINGS].server.operator_token
+    given = _bearer(request)
+    if token and given and hmac.compare_digest(given.encode(), token.encode()):
+        return
+    local = request.remote is not None and ipaddress.ip_address(request.remote).is_loopback
+    if not local or any(name in request.headers for name in FORWARDED):
+        raise OperatorOnly("this address answers this machine, or server.operator_token as bearer")
+
+
+def _bearer(request: web.Request) -> str | None:
+    scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+
+
+def _identity(request: web.Request) -> UUID:
+    if state.REQUEST_ID not in request:
+        request[state.REQUEST_ID] = new_conversion_id()
+    return request[state.REQUEST_ID]
+
+
+def _known_method(request: web.Request) -> str:
+    """The method, or `-`: clients may invent methods, and each would be a new time series."""
+    return request.method if request.method in hdrs.METH_ALL else "-"
+
+
+def _answer(request: web.Request, error: Exception) -> web.StreamResponse:
+    if isinstance(error, MethodNotAllowed) and request.method == hdrs.METH_OPTIONS:
+        allowed = ", ".join(sorted({*error.allowed, hdrs.METH_OPTIONS}))
+        return web.Response(status=204, headers={hdrs.ALLOW: allowed})
+    kind = documents.kind_of(error)
+    request[state.PROBLEM_CODE] = kind.code
+    request.app[state.METRICS].refused(kind.code)
+    if kind is documents.UNFORESEEN:
+        log.error("unforeseen", exc_info=error)
+    if state.RESPONSE not in request or not request[state.RESPONSE].prepared:
+        return documents.response_to(error, _identity(request))
+    if Stage.DELIVERED in request[state.TRAIL].reached_at:
+        return request[state.RESPONSE]
+    # Half a result must not look like a whole one: cut the connection, at once.
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError("the answer had begun") from error
+
+
+def _count_refund(request: web.Request) -> None:
+    trail = request.get(state.TRAIL)
+    if trail and Stage.DEBITED in trail.reached_at and Stage.SETTLED not in trail.reached_at:
+        request.app[state.METRICS].refunded(trail.credits)

@@ -1,0 +1,42 @@
+"""What a conversion costs, in whole credits, before it is run.
+
+Pure: the converter's weight times the step of the upload's size. Both tables are published in
+`/v1/formats`, so that a customer can compute a price without asking.
+"""
+
+import msgspec
+
+from engine import registry
+from engine.job import Job
+
+MIB = 1024 * 1024
+
+
+class SizeStep(msgspec.Struct, frozen=True, kw_only=True):
+    """Uploads up to this size, all files together, cost this many times the converter's weight."""
+
+    input_bytes_max: int | None
+    factor: int
+
+
+# Almost every photograph and document is in the first step; memory and time grow with the size.
+SIZE_STEPS: tuple[SizeStep, ...] = (
+    SizeStep(input_bytes_max=25 * MIB, factor=1),
+    SizeStep(input_bytes_max=100 * MIB, factor=2),
+    SizeStep(input_bytes_max=None, factor=4),
+)
+WEIGHTS: dict[str, int] = {converter.name: converter.credits for converter in registry.CONVERTERS}
+
+
+def price(job: Job) -> int:
+    """Credits for a job; at least 1."""
+    return WEIGHTS[job.converter] * size_factor(job.input_bytes)
+
+
+def size_factor(input_bytes: int) -> int:
+    """The factor of the first step that holds this many bytes."""
+    return next(
+        step.factor
+        for step in SIZE_STEPS
+        if step.input_bytes_max is None or input_bytes <= step.input_bytes_max
+    )

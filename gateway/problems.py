@@ -1,0 +1,194 @@
+"""Errors as RFC 9457 problem documents: the only place that knows both an error and its status.
+
+`KINDS` maps every error of the engine, the ledger and the gateway to a status and a code. What is
+not in it is a 500 with a request id and nothing else. No problem was ever charged: whatever is
+raised inside `ledger.debit` refunds on its way out.
+"""
+
+import math
+from collections.abc import Mapping
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+
+from engine import errors as engine
+from gateway import errors as gateway
+from ledger import errors as ledger
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What all problems of one code have in common."""
+
+    code: str
+    status: int
+    title: str
+    # The same request, sent again later, can succeed.
+    retryable: bool = False
+    # Replaces the error's own sentence where that one is not the customer's business.
+    detail: str | None = None
+    # Seconds, where the error does not know better.
+    retry_after_s: float | None = None
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """An RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    charged: bool
+    retryable: bool
+
+
+# Where an error does not know how long: long enough for a restart, short enough for a person.
+BUSY_S = 2.0
+# A service that stops is usually replaced within seconds.
+DRAIN_S = 5.0
+
+UNFORESEEN = Kind(
+    "internal",
+    500,
+    "Something went wrong here",
+    detail="the service failed in a way nobody foresaw; nothing was charged, and the request id "
+    "helps the operator to find out why",
+    retryable=True,
+)
+
+KINDS: Mapping[type[Exception], Kind] = {
+    gateway.RequestMalformed: Kind("malformed-request", 400, "Malformed request"),
+    gateway.RouteUnknown: Kind("not-found", 404, "No such address"),
+    gateway.MethodNotAllowed: Kind("method-not-allowed", 405, "Method not allowed"),
+    gateway.KeyMissing: Kind("key-missing", 401, "API key missing"),
+    gateway.KeyRefused: Kind("key-refused", 401, "API key refused"),
+    gateway.OperatorOnly: Kind("operator-only", 403, "For the operator only"),
+    gateway.ExpectationUnknown: Kind("expectation-unknown", 417, "Unknown expectation"),
+    gateway.UploadTooLarge: Kind("upload-too-large", 413, "Upload too large"),
+    gateway.UploadTooSlow: Kind("upload-too-slow", 408, "Upload too slow", retryable=True),
+    gateway.UploadCut: Kind("upload-cut", 400, "Upload cut short", retryable=True),
+    gateway.UploadPartsExceeded: Kind("too-many-files", 413, "Too many files"),
+    gateway.MediaTypeUnsupported: Kind("media-type-unsupported", 415, "Unsupported body"),
+    gateway.MemoryFull: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
+    gateway.DownloadStalled: Kind("download-stalled", 408, "Download stalled", retryable=True),
+    gateway.ServiceDraining: Kind(
+        "draining", 503, "Service stopping", retryable=True, retry_after_s=DRAIN_S
+    ),
+    engine.FormatUnknown: Kind("format-unknown", 404, "Unknown format"),
+    engine.ConversionUnsupported: Kind("conversion-unsupported", 422, "Unsupported conversion"),
+    engine.OptionInvalid: Kind("option-invalid", 422, "Invalid option"),
+    engine.SourceCountInvalid: Kind("file-count-invalid", 422, "Wrong number of files"),
+    engine.SourceEmpty: Kind("file-empty", 422, "Empty file"),
+    engine.SourceTooLarge: Kind("file-too-large", 413, "File too large"),
+    engine.SourceUnrecognised: Kind("file-unrecognised", 422, "Unrecognised file"),
+    engine.SourceMismatch: Kind("file-mismatch", 422, "Not the format it claims to be"),
+    engine.SourceUnreadable: Kind("file-unreadable", 422, "Unreadable file"),
+    engine.SourceTooComplex: Kind("file-too-complex", 422, "File too complex"),
+    engine.PasswordRequired: Kind("password-required", 422, "Password required"),
+    engine.TargetTooLarge: Kind("result-too-large", 422, "Result too large"),
+    engine.TargetImpossible: Kind("result-impossible", 422, "No such result"),
+    engine.ConversionCrashed: Kind("conversion-crashed", 422, "Conversion crashed"),
+    engine.ConversionOutOfMemory: Kind("conversion-memory", 422, "Conversion out of memory"),
+    engine.ConversionTimedOut: Kind("conversion-timeout", 504, "Conversion timed out"),
+    engine.EngineBusy: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
+    engine.EngineDraining: Kind(
+        "draining", 503, "Service stopping", retryable=True, retry_after_s=DRAIN_S
+    ),
+    engine.EngineUnavailable: Kind(
+        "engine-unavailable", 503, "Engine unavailable", retryable=True, retry_after_s=BUSY_S
+    ),
+    ledger.InsufficientCredits: Kind("insufficient-credits", 402, "Not enough credits"),
+    ledger.AccountUnknown: Kind("account-unknown", 403, "Unknown account"),
+    ledger.AccountFrozen: Kind("account-frozen", 403, "Account frozen"),
+    ledger.NameTaken: Kind("name-taken", 409, "Name taken"),
+    ledger.KeyUnknown: Kind("key-unknown", 404, "Unknown key"),
+    ledger.ReferenceUsed: Kind("reference-used", 409, "Reference used"),
+    ledger.KeyInFlight: Kind(
+        "idempotency-key-in-flight", 409, "First request still running", retryable=True
+    ),
+    ledger.KeyMismatch: Kind("idempotency-key-mismatch", 422, "Idempotency key used before"),
+    ledger.RefundRefused: Kind("refund-refused", 409, "Nothing to refund"),
+    ledger.DebitLapsed: Kind("debit-lapsed", 503, "Debit lapsed", retryable=True, retry_after_s=1),
+    ledger.LedgerUnavailable: Kind(
+        "ledger-unavailable", 503, "Ledger unavailable", retryable=True, retry_after_s=BUSY_S
+    ),
+    ledger.LedgerFault: UNFORESEEN,
+}
+
+# Raised only while the service starts or by the command line; over HTTP they are a plain 500.
+BOOT_ONLY: frozenset[type[Exception]] = frozenset(
+    {
+        gateway.ConfigError,
+        gateway.AddressInUse,
+        engine.IsolationUnavailable,
+        ledger.SchemaBehind,
+        ledger.SchemaNewer,
+        ledger.SchemaChanged,
+        ledger.EmbeddedUnavailable,
+    }
+)
+ROOTS: frozenset[type[Exception]] = frozenset(
+    {engine.EngineError, gateway.GatewayError, ledger.LedgerError}
+)
+
+
+def kind_of(error: BaseException) -> Kind:
+    """The nearest ancestor's entry, so that a subclass made later is never a 500."""
+    for ancestor in type(error).__mro__:
+        if kind := KINDS.get(ancestor):
+            return kind
+    return UNFORESEEN
+
+
+def problem_of(error: BaseException, request_id: UUID) -> Problem:
+    """The document for one error of one request."""
+    kind = kind_of(error)
+    return Problem(
+        type=f"/problems/{kind.code}",
+        title=kind.title,
+        status=kind.status,
+        detail=kind.detail if kind.detail is not None else str(error) or kind.title,
+        instance=f"urn:uuid:{request_id}",
+        code=kind.code,
+        request_id=str(request_id),
+        charged=False,
+        retryable=kind.retryable,
+    )
+
+
+def response_to(error: BaseException, request_id: UUID) -> web.Response:
+    """The HTTP answer to an error, with the headers that belong to its status."""
+    problem = problem_of(error, request_id)
+    response = web.Response(
+        status=problem.status, body=msgspec.json.encode(problem), content_type=MEDIA_TYPE
+    )
+    wait_s = getattr(error, "retry_after_s", None) or kind_of(error).retry_after_s
+    if wait_s:
+        response.headers["Retry-After"] = str(math.ceil(wait_s))
+    if problem.status == web.HTTPUnauthorized.status_code:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="ephemera"'
+    if isinstance(error, gateway.MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.allowed))
+    return response
+
+
+def from_http(error: web.HTTPException) -> Exception:
+    """What aiohttp itself refuses, in our own words."""
+    match error:
+        case web.HTTPNotFound():
+            return gateway.RouteUnknown("there is nothing at this address; see /openapi.json")
+        case web.HTTPMethodNotAllowed():
+            allowed = frozenset(error.allowed_methods)
+            return gateway.MethodNotAllowed(
+                f"this address takes {', '.join(sorted(allowed))}", allowed=allowed
+            )
+        case web.HTTPRequestEntityTooLarge():
+            return gateway.UploadTooLarge("the body is larger than this address takes")
+        case web.HTTPClientError():
+            return gateway.RequestMalformed("the request cannot be understood")
+    return error

@@ -1,0 +1,172 @@
+"""A service from its first breath to its last: bind, start, announce, serve, drain, stop.
+
+Stopping, in order: `/readyz` says 503; nobody new is accepted; conversions under way finish, for
+at most `server.drain_s`; what is left is cancelled and refunded; connections close; then the
+engine, the ledger and the private PostgreSQL stop. A second SIGINT skips the patience.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import cast
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from gateway import home, listener, state
+from gateway.app import compose
+from gateway.config import Settings
+from gateway.listener import Listener
+from gateway.stages import Observer
+from ledger.embedded import EmbeddedPostgres
+from ledger.ledger import Ledger
+from ledger.migrate import migrate
+
+log = structlog.get_logger()
+
+DEMO_ACCOUNT = "demo"
+
+
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator is told when the service is ready. The key is shown this once."""
+
+    url: str
+    demo_key: str | None = None
+    demo_credits: int = 0
+
+
+class Stop:
+    """What the signals ask for. Before the service is up, the first one gives the start up."""
+
+    def __init__(self, starting: asyncio.Task[None]) -> None:
+        self.asked = asyncio.Event()
+        self.hurried = asyncio.Event()
+        self._starting: asyncio.Task[None] | None = starting
+
+    def started(self) -> None:
+        """From here on a signal asks for a drain."""
+        self._starting = None
+
+    def ask(self) -> None:
+        """The first call asks to stop, the second one to hurry."""
+        if self._starting is not None:
+            self._starting.cancel()
+        (self.hurried if self.asked.is_set() else self.asked).set()
+
+
+async def serve(
+    settings: Settings,
+    announce: Callable[[Announcement], None],
+    *,
+    observers: Sequence[Observer] = (),
+) -> None:
+    """Run the service until SIGTERM or SIGINT.
+
+    Raises ConfigError, AddressInUse, or the boot errors of the engine and the ledger.
+    """
+    task = cast("asyncio.Task[None]", asyncio.current_task())
+    stop = Stop(task)
+    try:
+        with _signals(stop), contextlib.closing(listener.bind(settings.server)) as sock:
+            await _serve(settings, announce, observers, stop, sock)
+    except asyncio.CancelledError:
+        if not stop.asked.is_set() or task.uncancel():
+            raise
+    log.info("stopped")
+
+
+async def _serve(
+    settings: Settings,
+    announce: Callable[[Announcement], None],
+    observers: Sequence[Observer],
+    stop: Stop,
+    sock: socket.socket,
+) -> None:
+    async with _service(settings, observers) as app:
+        door = Listener(sock, app, settings.server)
+        demo_key = await _first_start(app[state.LEDGER], settings)
+        await door.open()
+        stop.started()
+        announce(
+            Announcement(
+                url=settings.server.public_url.rstrip("/") or listener.url_of(sock),
+                demo_key=demo_key,
+                demo_credits=settings.ledger.demo_credits,
+            )
+        )
+        log.info("ready", host=settings.server.host, port=sock.getsockname()[1])
+        await stop.asked.wait()
+        await _drain(app, door, stop, settings.server.drain_s)
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the ledger is: for migrations, and for the service, which may do less."""
+
+    owner_dsn: str
+    app_dsn: str
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """The operator's PostgreSQL, or the private one, which then runs for the block."""
+    if settings.ledger.dsn:
+        yield Database(owner_dsn=settings.ledger.dsn, app_dsn=settings.ledger.dsn)
+        return
+    home.prepare(settings.home)
+    async with EmbeddedPostgres(settings.home) as postgres:
+        yield Database(owner_dsn=postgres.dsn, app_dsn=postgres.app_dsn)
+
+
+@asynccontextmanager
+async def _service(
+    settings: Settings, observers: Sequence[Observer]
+) -> AsyncIterator[web.Application]:
+    home.prepare(settings.home)
+    pepper = home.pepper(settings)
+    async with database(settings) as found:
+        for name in await migrate(found.owner_dsn):
+            log.info("migrated", migration=name)
+        async with compose(settings, dsn=found.app_dsn, pepper=pepper, observers=observers) as app:
+            yield app
+
+
+async def _drain(app: web.Application, door: Listener, stop: Stop, patience_s: float) -> None:
+    inside = app[state.DOOR]
+    log.info("draining", in_flight=inside.inside)
+    inside.close()
+    door.stop_accepting()
+    hurry = asyncio.create_task(stop.hurried.wait())
+    finish = asyncio.create_task(inside.wait_empty(patience_s))
+    await asyncio.wait({hurry, finish}, return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    finish.cancel()
+    refunded = await inside.show_out()
+    await door.close()
+    log.info("drained", refunded=refunded)
+
+
+async def _first_start(ledger: Ledger, settings: Settings) -> str | None:
+    """Make the demo account where there is no account at all; give its key, which nobody keeps."""
+    if not settings.ledger.demo_credits or await ledger.accounts.list():
+        return None
+    account = await ledger.accounts.create(
+        DEMO_ACCOUNT, credits=settings.ledger.demo_credits, reference="first start"
+    )
+    key = await ledger.keys.create(account.id, "first start")
+    return key.secret
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.ask)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

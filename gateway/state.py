@@ -1,0 +1,38 @@
+"""What handlers find in the application and in a request, by typed keys.
+
+The composition root (`app.py`) sets every one of them, once. aiohttp compares the keys by identity,
+so they live here and nowhere else.
+"""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from engine.engine import Engine
+from gateway.config import Settings
+from gateway.drain import Door
+from gateway.endpoint import Endpoint, Handler
+from gateway.metrics import Metrics
+from gateway.stages import Observer, Trail
+from gateway.uploads import Memory
+from ledger.accounts.keys import Caller
+from ledger.ledger import Ledger
+
+SETTINGS = web.AppKey("settings", Settings)
+ENGINE = web.AppKey("engine", Engine)
+LEDGER = web.AppKey("ledger", Ledger)
+METRICS = web.AppKey("metrics", Metrics)
+MEMORY = web.AppKey("memory", Memory)
+DOOR = web.AppKey("door", Door)
+OBSERVERS = web.AppKey("observers", tuple[Observer, ...])
+ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
+# Documents that never change while the process lives, encoded once.
+FORMATS_PAGE = web.AppKey("formats_page", bytes)
+OPENAPI_PAGE = web.AppKey("openapi_page", bytes)
+
+REQUEST_ID = web.RequestKey("request_id", UUID)
+CALLER = web.RequestKey("caller", Caller)
+TRAIL = web.RequestKey("trail", Trail)
+RESPONSE = web.RequestKey("response", web.StreamResponse)
+# The code of the problem a request ended in, for its log line.
+PROBLEM_CODE = web.RequestKey("problem_code", str)

@@ -1,0 +1,223 @@
+"""The request's body into memory: capped, timed, counted, and never in a file.
+
+A body is raw bytes (one file) or `multipart/form-data` (several). aiohttp's own form reader is
+forbidden here, because it spools parts over 1 MiB to temporary files; so the parts are read chunk
+by chunk. Nothing is read before the announced size was checked, and what is not announced is
+counted as it comes. All requests together draw on one `Memory`; a full one refuses at once.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from aiohttp import (
+    BodyPartReader,
+    MultipartReader,
+    content_disposition_filename,
+    hdrs,
+    parse_content_disposition,
+    web,
+)
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway.config import UploadConfig
+from gateway.errors import (
+    MediaTypeUnsupported,
+    MemoryFull,
+    RequestMalformed,
+    UploadCut,
+    UploadPartsExceeded,
+    UploadTooLarge,
+    UploadTooSlow,
+)
+
+MULTIPART = "multipart/form-data"
+# The form field that carries files; `file[]` is what several form libraries make of a list.
+FILE_FIELDS = frozenset({"file", "files", "file[]", "files[]"})
+# Large enough that a chunk costs little beside its copy, small enough to time a slow client.
+CHUNK_BYTES = 256 * 1024
+# How soon memory is likely to be free again: a few conversions later.
+RETRY_AFTER_S = 2.0
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """One file as it came. The name is the client's claim; it is used for the download only."""
+
+    body: bytearray
+    name: str | None = None
+
+
+class Memory:
+    """The bytes in flight of all requests, with a limit."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self.taken = 0
+
+    def hold(self) -> "Hold":
+        """One request's share, given back when its `with` ends."""
+        return Hold(self)
+
+
+class Hold:
+    """What one request holds of the memory, for as long as its block lasts."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._memory.taken -= self._taken
+        self._taken = 0
+
+    def grow_to(self, size: int) -> None:
+        """Hold `size` bytes in all. Raises MemoryFull when there is no room."""
+        more = size - self._taken
+        if more > 0 and self._memory.taken + more > self._memory.bytes_max:
+            raise MemoryFull(
+                "the service holds as many bytes as it may; try again in a few seconds",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self.count(more)
+
+    def count(self, more: int) -> None:
+        """Hold more without asking: a result exists already, and refusing it frees nothing."""
+        if more > 0:
+            self._memory.taken += more
+            self._taken += more
+
+
+def check_head(request: web.Request, config: UploadConfig) -> None:
+    """Refuse what the headers alone give away, before a byte of the body is read.
+
+    Any other Content-Type is taken as raw bytes, `application/x-www-form-urlencoded` included:
+    that is what `curl --data-binary @FILE` calls a file. The bytes themselves are looked at.
+    """
+    if (request.content_length or 0) > config.bytes_max:
+        raise _too_large(config)
+    encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
+    if encoding != "identity":
+        raise MediaTypeUnsupported(
+            "Content-Encoding is not taken: send the file's own bytes, not compressed ones"
+        )
+    media_type = request.content_type.lower()
+    if media_type.startswith("multipart/") and media_type != MULTIPART:
+        raise MediaTypeUnsupported(f"{MULTIPART} is the only multipart body taken here")
+
+
+async def read(request: web.Request, config: UploadConfig, hold: Hold) -> list[Upload]:
+    """Read the whole body. Raises the upload errors of `gateway.errors`."""
+    check_head(request, config)
+    if request.content_length:
+        hold.grow_to(request.content_length)
+    async with _pace(config) as arrived:
+        if request.content_type.lower() == MULTIPART:
+            return await _read_parts(request, config, hold, arrived)
+        body = await _read_raw(request, config, hold, arrived)
+    name = _claimed_name(request.headers.get(hdrs.CONTENT_DISPOSITION))
+    return [Upload(body=body, name=name)]
+
+
+@asynccontextmanager
+async def _pace(config: UploadConfig) -> AsyncIterator[Callable[[int], None]]:
+    """Time the client: each chunk moves the deadline, within the least rate and the total."""
+    clock = asyncio.get_running_loop().time
+    start = clock()
+
+    def deadline(received: int) -> float:
+        return min(
+            clock() + config.stall_s,
+            start + config.rate_grace_s + received / config.rate_min_bytes_s,
+            start + config.total_s,
+        )
+
+    try:
+        async with asyncio.timeout_at(deadline(0)) as timer:
+            yield lambda received: timer.reschedule(deadline(received))
+    except TimeoutError as error:
+        raise UploadTooSlow(
+            "the upload stopped or became too slow; at least "
+            f"{config.rate_min_bytes_s} bytes a second are expected"
+        ) from error
+
+
+async def _read_raw(
+    request: web.Request, config: UploadConfig, hold: Hold, arrived: Callable[[int], None]
+) -> bytearray:
+    body = bytearray()
+    try:
+        while chunk := await request.content.readany():
+            if len(body) + len(chunk) > config.bytes_max:
+                raise _too_large(config)
+            hold.grow_to(len(body) + len(chunk))
+            body += chunk
+            arrived(len(body))
+    except web.RequestPayloadError as error:
+        raise UploadCut("the body ended before its announced end, or was badly framed") from error
+    return body
+
+
+async def _read_parts(
+    request: web.Request, config: UploadConfig, hold: Hold, arrived: Callable[[int], None]
+) -> list[Upload]:
+    uploads: list[Upload] = []
+    received = 0
+    try:
+        reader = await request.multipart()
+        while (part := await reader.next()) is not None:
+            if len(uploads) >= config.files_max:
+                raise UploadPartsExceeded(f"one request carries at most {config.files_max} files")
+            checked = _checked_part(part)
+            body = bytearray()
+            while chunk := await checked.read_chunk(CHUNK_BYTES):
+                received += len(chunk)
+                if received > config.bytes_max:
+                    raise _too_large(config)
+                hold.grow_to(received)
+                body += chunk
+                arrived(received)
+            uploads.append(Upload(body=body, name=checked.filename))
+    except web.RequestPayloadError as error:
+        raise UploadCut("the body ended before its announced end, or was badly framed") from error
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:
+        raise RequestMalformed(f"the {MULTIPART} body is not well formed") from error
+    if not uploads:
+        raise RequestMalformed(f"the {MULTIPART} body has no part named file")
+    return uploads
+
+
+def _checked_part(part: MultipartReader | BodyPartReader | None) -> BodyPartReader:
+    if not isinstance(part, BodyPartReader):
+        raise RequestMalformed(f"a part of the {MULTIPART} body is itself multipart")
+    if part.name not in FILE_FIELDS:
+        raise RequestMalformed(
+            f"a part of the {MULTIPART} body is not named file; options go into the query string"
+        )
+    for header in (hdrs.CONTENT_ENCODING, hdrs.CONTENT_TRANSFER_ENCODING):
+        encoding = part.headers.get(header, "binary").strip().lower()
+        if encoding not in {"binary", "identity", "8bit", "7bit"}:
+            raise MediaTypeUnsupported(f"a part's {header} is not taken: send the plain bytes")
+    return part
+
+
+def _claimed_name(disposition: str | None) -> str | None:
+    """The file name of a raw body's Content-Disposition, if it has a readable one."""
+    if not disposition:
+        return None
+    _, parameters = parse_content_disposition(disposition)
+    return content_disposition_filename(parameters)
+
+
+def _too_large(config: UploadConfig) -> UploadTooLarge:
+    return UploadTooLarge(f"one request carries at most {config.bytes_max} bytes")

@@ -1,0 +1,86 @@
+"""Names and archives of results: pure functions on hostile input."""
+
+import io
+import zipfile
+
+import pytest
+from aiohttp import content_disposition_filename, parse_content_disposition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import downloads
+
+
+@pytest.mark.parametrize(
+    ("claimed", "stem"),
+    [
+        (None, "converted"),
+        ("", "converted"),
+        ("photo.jpg", "photo"),
+        ("archive.tar.gz", "archive.tar"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\scan.pdf", "scan"),
+        ("...", "converted"),
+        (".htaccess", "htaccess"),
+        ('a"; filename="evil.exe', "a__ filename=_evil"),
+        ("naïve ☃.png", "naïve ☃"),
+        ("a\r\nSet-Cookie: b.png", "a__Set-Cookie_ b"),
+        ("invoice\u202egnp.exe", "invoice_gnp"),
+        ("x" * 500 + ".png", "x" * 120),
+    ],
+)
+def test_a_claimed_name_becomes_a_safe_stem(claimed: str | None, stem: str) -> None:
+    assert downloads.stem(claimed) == stem
+
+
+@given(st.text())
+def test_whatever_a_client_claims_the_header_names_one_plain_file(claimed: str) -> None:
+    name = f"{downloads.stem(claimed)}.png"
+    header = downloads.disposition(name)
+    assert header.isascii()
+    assert header.isprintable()
+    kind, parameters = parse_content_disposition(header)
+    assert kind == "attachment"
+    read_back = content_disposition_filename(parameters)
+    assert read_back == name
+    assert "/" not in name
+    assert "\\" not in name
+
+
+def test_a_plain_name_has_no_extended_form() -> None:
+    assert downloads.disposition("photo.webp") == 'attachment; filename="photo.webp"'
+
+
+def test_a_name_beyond_ascii_has_both_forms() -> None:
+    header = downloads.disposition("naïve.webp")
+    assert header == "attachment; filename=\"na_ve.webp\"; filename*=UTF-8''na%C3%AFve.webp"
+
+
+def test_several_results_become_one_archive_with_numbered_names() -> None:
+    archive = downloads.zipped([b"one", bytearray(b"two")], "scan", "png")
+    with zipfile.ZipFile(io.BytesIO(archive)) as members:
+        assert members.namelist() == ["scan-1.png", "scan-2.png"]
+        assert members.read("scan-2.png") == b"two"
+
+
+def test_the_same_results_make_the_same_archive() -> None:
+    assert downloads.zipped([b"a", b"b"], "x", "png") == downloads.zipped([b"a", b"b"], "x", "png")
+
+
+def test_the_numbers_in_an_archive_sort_as_text() -> None:
+    archive = downloads.zipped([b""] * 11, "p", "png")
+    names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
+    assert names == sorted(names)
+
+
+def test_warnings_from_a_worker_cannot_break_the_header() -> None:
+    header = downloads.warnings_header(['a "quote" \\', "line\r\nX-Evil: 1", "☃", "x" * 1000])
+    assert header.isascii()
+    assert "\r" not in header
+    assert "\n" not in header
+    assert header.startswith(r'"a \"quote\" \\", "line??X-Evil: 1", "?", "xxx')
+    assert len(header) < 400
+
+
+def test_only_so_many_warnings_are_repeated() -> None:
+    assert downloads.warnings_header(["w"] * 100).count('"w"') == downloads.WARNINGS_MAX
