@@ -63,7 +63,8 @@ TARGETS: dict[str, Target] = {
         ),
         Target(
             name="tiff",
-            modes=frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"}),
+            modes=frozenset({"1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16"}),
+            # No "P": the writer's 16-bit colour map makes 254 of 255.
             alpha=True,
             exif_directories=False,
             pages=True,
