@@ -16,6 +16,7 @@ from aiohttp.web_request import BaseRequest
 
 from gateway.config import ServerConfig
 from gateway.errors import AddressInUse, ConfigError, RequestMalformed
+from gateway.middleware import common_headers
 from gateway.problems import response_to
 from ledger.conversion_id import new_conversion_id
 
@@ -57,8 +58,9 @@ class Connection(web.RequestHandler):
             )
         else:
             log.error("unforeseen", exc_info=exc)
-        response = response_to(error, new_conversion_id())
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        request_id = new_conversion_id()
+        response = response_to(error, request_id)
+        common_headers(response, request_id)
         response.force_close()
         return response
 

@@ -109,7 +109,12 @@ async def expectation(request: web.Request) -> web.StreamResponse | None:
 
 async def prepared(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer, streamed ones too: set when the head is about to be written."""
-    response.headers["X-Request-Id"] = str(_identity(request))
+    common_headers(response, _identity(request))
+
+
+def common_headers(response: web.StreamResponse, request_id: UUID) -> None:
+    """What no answer goes without, even one to something that was not HTTP."""
+    response.headers["X-Request-Id"] = str(request_id)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     response.headers[hdrs.SERVER] = "ephemera"

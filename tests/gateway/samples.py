@@ -37,12 +37,12 @@ def pixel_bomb(side: int = 60_000) -> bytes:
     )
 
 
-def document(pages: int = 1, password: str | None = None) -> bytes:
+def document(pages: int = 1, locked_by: str | None = None) -> bytes:
     pdf = pikepdf.new()
     for _ in range(pages):
         pdf.add_blank_page(page_size=(200, 100))
     out = io.BytesIO()
-    encryption = pikepdf.Encryption(owner=password, user=password) if password else False
+    encryption = pikepdf.Encryption(owner=locked_by, user=locked_by) if locked_by else False
     pdf.save(out, encryption=encryption)
     return out.getvalue()
 

@@ -1,0 +1,59 @@
+"""One real service for all tests of the gateway, and books that are audited after each of them."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from engine.engine import Engine, EngineConfig
+from ledger.ledger import Ledger
+from ledger.settings import LedgerSettings
+from tests.gateway.service import Customer, Service, listening
+from tests.postgres import Server, serving
+
+PEPPER = b"a pepper for tests, not a secret"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engine() -> AsyncIterator[Engine]:
+    engine = await Engine.start(EngineConfig())
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def ledger(postgres: Server) -> AsyncIterator[Ledger]:
+    async with postgres.database() as name:
+        settings = LedgerSettings(dsn=postgres.dsn(name), pepper=PEPPER)
+        async with Ledger.connect(settings) as ledger:
+            yield ledger
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_service(engine: Engine, ledger: Ledger) -> AsyncIterator[Service]:
+    async with listening(engine, ledger) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(shared_service: Service) -> AsyncIterator[Service]:
+    """The service, which must be at rest with exact books when the test is over."""
+    yield shared_service
+    await shared_service.quiet()
+    assert await shared_service.ledger.audit() == []
+    books = await shared_service.ledger.trial_balance()
+    assert books.balanced()
+    assert books.open_debits == 0
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def customer(service: Service) -> Customer:
+    return await service.customer()
