@@ -68,7 +68,7 @@ class Ledger:
         try:
             await connector.probe()
             pool = await asyncpg.create_pool(
-                **connector.options(), min_size=1, max_size=settings.connections_max
+                **connector.options(), min_size=0, max_size=settings.connections_max
             )
         except AWAY as error:
             raise LedgerUnavailable(

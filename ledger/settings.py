@@ -29,7 +29,7 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     # Balances, entries and keys; credits move over one connection of their own.
     connections_max: int = 8
     # A statement that takes longer is a server that hangs: treat it as away.
-    statement_timeout_s: float = 10.0
+    statement_timeout_s: float = 5.0
     connect_timeout_s: float = 3.0
     # How long a closing ledger waits for the settles and refunds that are still queued.
     close_timeout_s: float = 5.0

@@ -16,9 +16,9 @@ nothing to settle or refund.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 from uuid import UUID
 
 from ledger.credits.operation import IdempotencyKey, Kind, Operation, Outcome, Status
@@ -99,7 +99,8 @@ class Debit:
             await self.settle()
         elif self._open:
             reason = "cancelled" if issubclass(exc_type, asyncio.CancelledError) else "failed"
-            await uninterrupted(self._refund(reason))
+            self._open = False
+            await uninterrupted(self._submit(Kind.REFUND, reason).answer)
 
     async def settle(self) -> None:
         """Make the debit final. May be called inside the block; a second call does nothing.
@@ -109,7 +110,7 @@ class Debit:
         """
         if not self._open:
             return
-        outcome = await uninterrupted(self._finish(Kind.SETTLE, None))
+        outcome = await uninterrupted(self._submit(Kind.SETTLE).answer)
         self._open = False
         if outcome.status is not Status.DONE:
             raise DebitLapsed(
@@ -117,14 +118,8 @@ class Debit:
                 " nothing was charged, please retry"
             )
 
-    async def _refund(self, reason: str) -> None:
-        outcome = await self._finish(Kind.REFUND, reason)
-        self._open = False
-        if outcome.status is Status.DONE:
-            self.balance = outcome.balance
-
-    async def _finish(self, kind: Kind, reason: str | None) -> Outcome:
-        ticket = self._writer.submit(
+    def _submit(self, kind: Kind, reason: str | None = None) -> Ticket:
+        return self._writer.submit(
             Operation(
                 kind=kind,
                 account_id=self.account_id,
@@ -132,7 +127,6 @@ class Debit:
                 reason=reason,
             )
         )
-        return await ticket.answer
 
     async def _take_back(self, ticket: Ticket) -> None:
         """Nobody waits for this debit any more, but it is on its way: refund it if it is made."""
@@ -141,7 +135,7 @@ class Debit:
         except LedgerError:
             return  # refused; the writer keeps a refund where it may have been made
         if outcome.status is Status.DONE:
-            await self._refund("cancelled")
+            await self._submit(Kind.REFUND, "cancelled").answer
 
     def _refusal(self, outcome: Outcome) -> LedgerError:
         match outcome.status:
@@ -161,7 +155,7 @@ class Debit:
                 return DebitLapsed("the service was cut off; nothing was charged, please retry")
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+async def uninterrupted(work: Awaitable[T]) -> T:
     """Await `work` to its end whatever happens; a cancellation is raised after it.
 
     A bare `asyncio.shield` would return at the cancellation and leave a task that nobody holds.

@@ -82,6 +82,7 @@ class Writer:
         self._in_hand: list[Ticket] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._idle.set()
         self._singly = 0
         self._connection: asyncpg.Connection | None = None
 

@@ -16,6 +16,7 @@ from ledger.errors import (
     InsufficientCredits,
 )
 from ledger.ledger import Ledger
+from tests.ledger.waiting import turn_taken, writer_waits
 
 
 class ConversionFailed(Exception):
@@ -58,11 +59,14 @@ async def test_a_refund_names_its_conversion_and_its_reason(
 async def test_an_early_settle_is_final_even_if_the_block_fails_later(
     ledger: Ledger, account: Account
 ) -> None:
-    with pytest.raises(ConversionFailed):
+    async def convert() -> None:
         async with ledger.debit(account.id, 3, conversion_id=new_conversion_id()) as debit:
             await debit.settle()
             await debit.settle()
             raise ConversionFailed
+
+    with pytest.raises(ConversionFailed):
+        await convert()
     assert await ledger.balance(account.id) == 97
     assert await kinds(ledger, account) == ["consumption"]
 
@@ -104,12 +108,12 @@ async def test_what_ran_when_the_account_was_frozen_still_ends(
     assert await ledger.balance(account.id) == 99
 
 
-@pytest.mark.parametrize("credits", [0, -1, 2**53])
+@pytest.mark.parametrize("cost", [0, -1, 2**53])
 async def test_a_debit_of_no_sensible_size_is_a_mistake_of_the_caller(
-    ledger: Ledger, account: Account, credits: int
+    ledger: Ledger, account: Account, cost: int
 ) -> None:
     with pytest.raises(ValueError, match="credit"):
-        async with ledger.debit(account.id, credits, conversion_id=new_conversion_id()):
+        async with ledger.debit(account.id, cost, conversion_id=new_conversion_id()):
             pytest.fail("the block must not run")
 
 
@@ -128,10 +132,12 @@ async def test_no_transaction_and_no_lock_is_held_in_the_block(
 async def test_a_settle_after_the_deadline_says_that_the_debit_lapsed(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
+    debit = ledger.debit(account.id, 3, conversion_id=new_conversion_id())
+    await debit.__aenter__()
+    await books.execute("update credits.open_debit set deadline = now()")
+    assert await ledger.sweeper.sweep() == 1
     with pytest.raises(DebitLapsed):
-        async with ledger.debit(account.id, 3, conversion_id=new_conversion_id()):
-            await books.execute("update credits.open_debit set deadline = now()")
-            assert await ledger.sweeper.sweep() == 1
+        await debit.__aexit__(None, None, None)
     assert await ledger.balance(account.id) == 100
 
 
@@ -196,25 +202,17 @@ async def test_a_client_that_hangs_up_while_its_debit_waits_is_not_charged(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
     """The writer is held back by a lock, so that the debit is under way when the task ends."""
-    async with books.transaction():
-        await books.execute("lock table credits.turn in share row exclusive mode")
-        entering = asyncio.create_task(_conversion(ledger, account, []))
-        waiting = asyncio.create_task(_conversion(ledger, account, []))
-        while not await _blocked(books):
-            await asyncio.sleep(0.01)
-        entering.cancel()
-        waiting.cancel()
-    await asyncio.wait([entering, waiting])
-    assert entering.cancelled()
-    assert waiting.cancelled()
+    async with turn_taken(books):
+        sent = asyncio.create_task(_conversion(ledger, account, []))
+        await writer_waits(books)
+        queued = asyncio.create_task(_conversion(ledger, account, []))
+        await asyncio.sleep(0)
+        sent.cancel()
+        queued.cancel()
+        await asyncio.wait([queued])
+    await asyncio.wait([sent])
+    assert sent.cancelled()
+    assert queued.cancelled()
+    assert await kinds(ledger, account) == ["consumption", "refund"]
     assert await ledger.balance(account.id) == 100
     assert await books.fetchval("select count(*) from credits.open_debit") == 0
-
-
-async def _blocked(books: asyncpg.Connection) -> bool:
-    return bool(
-        await books.fetchval(
-            "select count(*) from pg_locks"
-            " where not granted and relation = 'credits.turn'::regclass"
-        )
-    )
