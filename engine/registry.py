@@ -117,15 +117,24 @@ def parse_options(
                 f"{name[:40]!r} is not an option of {converter.name}; known options:"
                 f" {', '.join(fields) or 'none'}"
             )
-        try:
-            values[name] = msgspec.convert(text, fields[name].type, strict=False)
-        except msgspec.ValidationError:
-            allowed = _allowed(options_schema(converter)["properties"][name])
-            raise OptionInvalid(f"{name}: {text[:40]!r} is not valid; it takes {allowed}") from None
+        values[name] = _parse(converter, name, text, fields[name].type)
     options = msgspec.convert(values, converter.options)
     if target is not None and converter.check is not None:
         converter.check(options, find(target).name)
     return options
+
+
+def _parse(converter: Converter, name: str, text: str, wanted: Any) -> object:
+    """One value from its text. Raises OptionInvalid, which never repeats a secret."""
+    try:
+        value = msgspec.convert(text, wanted, strict=False)
+    except msgspec.ValidationError:
+        value = None
+    if value is None:
+        entry = options_schema(converter)["properties"][name]
+        said = "the value" if entry.get("format") == "password" else repr(text[:40])
+        raise OptionInvalid(f"{name}: {said} is not valid; it takes {_allowed(entry)}")
+    return value
 
 
 def options_schema(converter: Converter) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import re
 import shutil
 import struct
 import subprocess
+import tempfile
+from pathlib import Path
 
 from PIL import Image, ImageChops, ImageStat
 
@@ -92,6 +94,13 @@ def words(pdf: bytes, *options: str) -> str:
     return run("pdftotext", *options, "-", "-", stdin=pdf).decode()
 
 
+def pictures(pdf: bytes) -> list[Image.Image]:
+    """Every image in the document as RGB, taken out by poppler."""
+    with tempfile.TemporaryDirectory() as folder:
+        run("pdfimages", "-png", "-", f"{folder}/picture", stdin=pdf)
+        return [Image.open(path).convert("RGB") for path in sorted(Path(folder).iterdir())]
+
+
 def rendered(pdf: bytes, page: int = 1, dpi: int = 72) -> Image.Image:
     """A page as poppler draws it."""
     raw = run("pdftoppm", "-r", str(dpi), "-f", str(page), "-l", str(page), stdin=pdf)
@@ -100,10 +109,13 @@ def rendered(pdf: bytes, page: int = 1, dpi: int = 72) -> Image.Image:
 
 
 def qpdf_approves(pdf: bytes, *options: str) -> str:
-    """qpdf finds nothing wrong; returns what it says. qpdf reads files only."""
-    done = subprocess.run(
-        ["qpdf", *options, "--check", "/dev/stdin"], input=pdf, capture_output=True, check=False
-    )
+    """qpdf finds nothing wrong; returns what it says. It reads from files only."""
+    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
+        file.write(pdf)
+        file.flush()
+        done = subprocess.run(
+            ["qpdf", *options, "--check", file.name], capture_output=True, check=False
+        )
     said = (done.stdout + done.stderr).decode(errors="replace")
     assert done.returncode == 0, said
     return said

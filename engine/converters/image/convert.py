@@ -104,7 +104,9 @@ def _render_all(
     for index in indexes:
         with reading(plan.source):
             image.seek(index)
-        frames.append(_render(image, plan, len(indexes)))
+        frame = _render(image, plan, len(indexes))
+        # The decoder's own object would change with the next seek, and savers read its tags.
+        frames.append(frame.copy() if frame is image else frame)
         durations.append(max(0, round(float(image.info.get("duration") or 0))))
     return frames, durations
 

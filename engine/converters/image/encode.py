@@ -56,10 +56,9 @@ def encode(picture: Picture, target: str, options: ImageOptions, bytes_max: int)
 def _prepared(frame: Image.Image, target: str, count: int) -> Image.Image:
     """A frame with nothing in its info but what a palette needs: savers write what they find."""
     kept = frame.info.get("transparency") if frame.mode == "P" else None
-    plain = frame.copy()
-    plain.info = {} if kept is None else {"transparency": kept}
+    frame.info = {} if kept is None else {"transparency": kept}
     # Diffusion flickers from frame to frame and triples an animation's size.
-    return to_palette(plain, dither=count == 1) if target == "gif" else plain
+    return to_palette(frame, dither=count == 1) if target == "gif" else frame
 
 
 def _jpeg(picture: Picture, options: ImageOptions) -> dict[str, Any]:
@@ -117,7 +116,9 @@ def _gif(_picture: Picture, _options: ImageOptions) -> dict[str, Any]:
 def _tiff(picture: Picture, options: ImageOptions) -> dict[str, Any]:
     # Group 4 is half the size of anything else for one bit a pixel.
     del options
-    compression = "group4" if picture.frames[0].mode == "1" else "tiff_adobe_deflate"
+    compression = (
+        "group4" if {frame.mode for frame in picture.frames} == {"1"} else "tiff_adobe_deflate"
+    )
     parameters = {"compression": compression, **_beside(picture)}
     if picture.metadata.xmp:
         tags = Image.Exif()

@@ -10,6 +10,7 @@ import msgspec
 from PIL import ExifTags, Image
 
 from engine.converters.image.targets import Target
+from engine.converters.resolution import resolution
 
 _ORIENTATION = 0x0112
 _EXIF_IFD, _GPS_IFD = int(ExifTags.IFD.Exif), int(ExifTags.IFD.GPSInfo)
@@ -51,7 +52,7 @@ def collect(image: Image.Image, target: Target, warnings: list[str]) -> Metadata
     return Metadata(
         exif=exif if target.exif and len(exif) <= _SEGMENT_MAX else b"",
         xmp=xmp if target.xmp and len(xmp) <= _SEGMENT_MAX else b"",
-        dpi=_dpi(image),
+        dpi=resolution(image),
     )
 
 
@@ -83,15 +84,3 @@ def _xmp(image: Image.Image) -> bytes:
     found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     packet = found.encode() if isinstance(found, str) else found
     return _XMP_ORIENTATION.sub(b"", packet) if isinstance(packet, bytes) else b""
-
-
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    match image.info.get("dpi"):
-        case (across, down):
-            try:
-                pair = float(across), float(down)
-            except (ValueError, TypeError, ArithmeticError):
-                return None
-            return pair if all(1 <= value <= 10_000 for value in pair) else None  # noqa: PLR2004  # beyond is a broken header
-        case _:
-            return None

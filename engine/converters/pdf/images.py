@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import img2pdf
-from PIL import Image, ImageFile, ImageOps
+from PIL import ImageFile, ImageOps
 
 from engine.converter import Result, Work
 from engine.converters.colour import expand, flatten, to_srgb
 from engine.converters.opening import check_frames, check_pixels, frame_count, open_image, reading
 from engine.converters.pdf.catalogue import ImagesOptions
 from engine.converters.pdf.jpeg import orientation_segment, without_metadata
+from engine.converters.resolution import resolution
 from engine.errors import SourceTooComplex, TargetImpossible, TargetTooLarge
 from engine.job import Buffer
 
@@ -35,6 +36,8 @@ _FITS = {
     "stretch": img2pdf.FitMode.exact,
 }
 _WHITE = (255, 255, 255, 255)
+# Where an image names no resolution; as CSS has it.
+_DPI = (96.0, 96.0)
 # EXIF orientations that a PDF page can say itself: upright, 180, 90 and 270 degrees.
 _TURNS = frozenset({1, 3, 6, 8})
 _SIDEWAYS = frozenset({6, 8})
@@ -44,10 +47,11 @@ _Layout = Callable[[int, int, tuple[float, float]], tuple[float, float, float, f
 
 
 class _Sheet(NamedTuple):
-    """One page to be: a JPEG or PNG, and whether the page will be turned by a quarter."""
+    """One page to be: a JPEG or PNG, its resolution, and whether the page lies on its side."""
 
     picture: bytes
-    sideways: bool
+    dpi: tuple[float, float]
+    sideways: bool = False
 
 
 def images(work: Work) -> Result:
@@ -96,7 +100,7 @@ def _sheets(work: Work, index: int, warnings: list[str]) -> Iterator[_Sheet]:
         check_pixels(image.size, work.bounds)
         with reading(source):
             image.load()
-        yield _Sheet(_as_png(image, upload, source, warnings), sideways=False)
+        yield _Sheet(_as_png(image, upload, source, warnings), resolution(image) or _DPI)
 
 
 def _jpeg_sheet(image: ImageFile.ImageFile, upload: Buffer, warnings: list[str]) -> _Sheet:
@@ -107,9 +111,9 @@ def _jpeg_sheet(image: ImageFile.ImageFile, upload: Buffer, warnings: list[str])
             image.draft(None, (1, 1))
         image.load()
     if orientation not in _TURNS:
-        return _Sheet(_as_png(image, upload, "jpeg", warnings), sideways=False)
+        return _Sheet(_as_png(image, upload, "jpeg", warnings), resolution(image) or _DPI)
     picture = without_metadata(bytes(upload), orientation_segment(orientation))
-    return _Sheet(picture, sideways=orientation in _SIDEWAYS)
+    return _Sheet(picture, resolution(image) or _DPI, orientation in _SIDEWAYS)
 
 
 def _as_png(image: ImageFile.ImageFile, upload: Buffer, source: str, warnings: list[str]) -> bytes:
@@ -126,20 +130,12 @@ def _as_png(image: ImageFile.ImageFile, upload: Buffer, source: str, warnings: l
     plain = plain.copy()
     plain.info = {}
     buffer = io.BytesIO()
-    plain.save(buffer, "PNG", dpi=_dpi(image))
+    plain.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _interlaced(upload: Buffer) -> bool:
     return memoryview(upload)[28] != 0  # the last field of IHDR
-
-
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    match image.info.get("dpi"):
-        case (across, down) if 1 <= float(across) <= 10_000 and 1 <= float(down) <= 10_000:  # noqa: PLR2004  # beyond is a broken header
-            return float(across), float(down)
-        case _:
-            return None
 
 
 def _layout(options: ImagesOptions, sheets: Iterator[_Sheet]) -> _Layout:
@@ -156,9 +152,10 @@ def _layout(options: ImagesOptions, sheets: Iterator[_Sheet]) -> _Layout:
     )
 
     def lay_out(
-        width: int, height: int, dpi: tuple[float, float]
+        width: int, height: int, _dpi: tuple[float, float]
     ) -> tuple[float, float, float, float]:
-        if not next(sheets).sideways:
+        _, dpi, sideways = next(sheets)
+        if not sideways:
             return upright(width, height, dpi)
         down, across, high, wide = upright(height, width, dpi[::-1])
         return across, down, wide, high
