@@ -253,13 +253,13 @@ class Forkserver:
         pending.fail(SandboxUnavailable(f"no worker could be forked: {os.strerror(notice.error)}"))
 
     def _note_exit(self, notice: spec.Exited) -> None:
-        worker = self._workers.pop(notice.pid, None)
-        if worker is None:
-            raise _Nonsense
         try:
             code = os.waitstatus_to_exitcode(notice.status)
         except ValueError as error:
             raise _Nonsense from error
+        worker = self._workers.pop(notice.pid, None)
+        if worker is None:
+            raise _Nonsense
         worker.note_exit(
             WorkerExit(
                 pid=notice.pid,

@@ -69,7 +69,9 @@ class Worker:
         self._memory = memory
         self._on_silence = on_silence
         self._is_ready = False
-        self._is_running = False
+        # Its pipes are being read or written: whoever does so closes them. The first to do so is
+        # `announced`, and the news of the end may come before.
+        self._in_use = True
         self._exit: asyncio.Future[WorkerExit] = asyncio.get_running_loop().create_future()
         self._exit_timer: asyncio.TimerHandle | None = None
 
@@ -86,13 +88,13 @@ class Worker:
         RequestInvalid and WorkerGone say that the worker was given nothing. Whatever is raised
         beyond RequestInvalid ends the worker, a cancellation too.
         """
-        if self._is_running or self.uses_left < 1:
+        if self._in_use or self.uses_left < 1:
             raise RuntimeError("a worker serves one caller at a time, and no more than its uses")
         outflow = self._outflow(header, inputs)
         if self._exit.done():
-            raise WorkerGone("the worker had ended before it was given anything")
+            raise self._unused(self._exit.result())
         reply = wire.ReplyReader(output_bytes_max=output_bytes_max, allocate=pipes.untouched)
-        self._is_running = True
+        self._in_use = True
         self.uses_left -= 1
         try:
             async with asyncio.timeout(deadline_s):
@@ -104,7 +106,7 @@ class Worker:
             self.discard()
             raise
         finally:
-            self._is_running = False
+            self._in_use = False
             if self.uses_left == 0 or self._exit.done():
                 self._retire()
         return Reply(reply.header, reply.files)
@@ -125,20 +127,14 @@ class Worker:
         return await asyncio.shield(self._exit)
 
     async def announced(self) -> None:
-        """Wait for READY. Raises SandboxUnavailable where the worker refuses, SandboxError."""
-        ready = wire.ReadyReader()
-        try:
-            await pipes.fill(self._down, ready)
-        except EOFError:
-            raise await self._failure() from None
-        if ready.attestation is None:
-            raise SandboxUnavailable(ready.refusal)
-        try:
-            said = msgspec.msgpack.decode(ready.attestation, type=WorkerAttestation)
-        except msgspec.DecodeError as nonsense:
-            raise SandboxUnavailable("the worker's attestation is unreadable") from nonsense
-        self.layers = said.layers
-        self._is_ready = True
+        """Wait for the first READY. Raises SandboxUnavailable where the worker refuses.
+
+        Raises another SandboxError where it ends first. A caller that gives up calls `discard`.
+        """
+        await self._announcement()
+        self._in_use = False
+        if self._exit.done():
+            self._close_pipes()
 
     def discard(self) -> None:
         """Kill the worker and let go of its pipes."""
@@ -154,8 +150,23 @@ class Worker:
             self._exit_timer.cancel()
         os.close(self._pidfd)
         self._pidfd = -1
-        if not self._is_running:
+        if not self._in_use:
             self._close_pipes()
+
+    async def _announcement(self) -> None:
+        ready = wire.ReadyReader()
+        try:
+            await pipes.fill(self._down, ready)
+        except EOFError:
+            raise await self._failure() from None
+        if ready.attestation is None:
+            raise SandboxUnavailable(ready.refusal)
+        try:
+            said = msgspec.msgpack.decode(ready.attestation, type=WorkerAttestation)
+        except msgspec.DecodeError as nonsense:
+            raise SandboxUnavailable("the worker's attestation is unreadable") from nonsense
+        self.layers = said.layers
+        self._is_ready = True
 
     def _outflow(self, header: Buffer, inputs: Sequence[Buffer]) -> pipes.Outflow:
         total = sum(memoryview(upload).nbytes for upload in inputs)
@@ -168,7 +179,7 @@ class Worker:
     async def _exchange(self, outflow: pipes.Outflow, reply: wire.ReplyReader) -> None:
         try:
             if not self._is_ready:
-                await self.announced()
+                await self._announcement()
             self._is_ready = False
             await outflow.drain(self._up)
             await pipes.fill(self._down, reply)
@@ -185,10 +196,15 @@ class Worker:
         except TimeoutError:
             self._on_silence()
             return ZygoteDied("the zygote did not report a worker's end and was ended itself")
-        if not touched and end.seen:
-            return WorkerGone("the worker had ended before it was given anything")
+        if not touched:
+            return self._unused(end)
         struck = end.signal == signal.SIGKILL and self._memory.struck()
         return verdict(end, self._limits, machine_out_of_memory=struck)
+
+    def _unused(self, end: WorkerExit) -> SandboxError:
+        if end.seen:
+            return WorkerGone("the worker had ended before it was given anything")
+        return ZygoteDied("the zygote had ended, and its workers with it")
 
     def _retire(self) -> None:
         """Let a worker go that has answered for the last time, and see that it goes."""
