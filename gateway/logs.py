@@ -67,10 +67,11 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
 def allow_listed(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Keep the listed fields; drop and count the rest."""
+    """Keep the listed fields, what happened first; drop and count the rest."""
     unlisted = event.keys() - FIELDS
     dropped.update(unlisted)
-    return {name: value for name, value in event.items() if name not in unlisted}
+    first = {name: event[name] for name in ("timestamp", "level", "event") if name in event}
+    return first | {name: event[name] for name in event if name not in unlisted}
 
 
 def _traceback(

@@ -13,6 +13,7 @@ import asyncio
 import hmac
 import ipaddress
 import time
+from typing import cast
 from uuid import UUID
 
 import structlog
@@ -53,19 +54,16 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
         response = await handler(request)
         status = response.status
     finally:
-        request.app[state.METRICS].answered(route, _known_method(request), status)
-        trail = request.get(state.TRAIL)
-        caller = request.get(state.CALLER)
+        # Clients may invent methods, and each would be a time series of its own.
+        method = request.method if request.method in hdrs.METH_ALL else "-"
+        request.app[state.METRICS].answered(route, method, status)
         log.info(
             "request",
-            method=_known_method(request),
+            method=method,
             route=route,
             status=status,
-            code=request.get(state.PROBLEM_CODE),
-            account_id=caller.account_id if caller else None,
-            stage=trail.last if trail else None,
-            credits=trail.credits if trail else None,
             duration_ms=round((time.monotonic() - started) * 1000, 1),
+            **_facts(request),
         )
     return response
 
@@ -76,8 +74,14 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except asyncio.CancelledError:
-        _count_refund(request)
-        raise
+        if not _delivered(request):
+            _count_refund(request)
+            raise
+        # A client that has everything hung up while its debit was being settled; the ledger went on
+        # to the end before it let the cancellation through.
+        cast("asyncio.Task[object]", asyncio.current_task()).uncancel()
+        request[state.TRAIL].reached(Stage.SETTLED)
+        return request[state.RESPONSE]
     except web.HTTPException as error:
         return _answer(request, documents.from_http(error))
     except Exception as error:  # noqa: BLE001 -- the border: what is unforeseen is a 500
@@ -181,9 +185,19 @@ def _identity(request: web.Request) -> UUID:
     return request[state.REQUEST_ID]
 
 
-def _known_method(request: web.Request) -> str:
-    """The method, or `-`: clients may invent methods, and each would be a new time series."""
-    return request.method if request.method in hdrs.METH_ALL else "-"
+def _facts(request: web.Request) -> dict[str, object]:
+    """What else the log line of this request can say."""
+    facts: dict[str, object] = {}
+    if state.PROBLEM_CODE in request:
+        facts["code"] = request[state.PROBLEM_CODE]
+    if state.CALLER in request:
+        facts["account_id"] = request[state.CALLER].account_id
+        facts["key_id"] = request[state.CALLER].key_id
+    trail = request.get(state.TRAIL)
+    if trail is not None and trail.credits:
+        facts["credits"] = trail.credits
+        facts["stage"] = trail.last
+    return facts
 
 
 def _answer(request: web.Request, error: Exception) -> web.StreamResponse:
@@ -197,12 +211,16 @@ def _answer(request: web.Request, error: Exception) -> web.StreamResponse:
         log.error("unforeseen", exc_info=error)
     if state.RESPONSE not in request or not request[state.RESPONSE].prepared:
         return documents.response_to(error, _identity(request))
-    if Stage.DELIVERED in request[state.TRAIL].reached_at:
+    if _delivered(request):
         return request[state.RESPONSE]
     # Half a result must not look like a whole one: cut the connection, at once.
     if request.transport is not None:
         request.transport.abort()
     raise ConnectionResetError("the answer had begun") from error
+
+
+def _delivered(request: web.Request) -> bool:
+    return state.TRAIL in request and Stage.DELIVERED in request[state.TRAIL].reached_at
 
 
 def _count_refund(request: web.Request) -> None:

@@ -24,7 +24,12 @@ PROGRESS_EVERY_S = 0.1
 
 
 def convert(
-    *paths: Annotated[str, Parameter(help="One or more inputs, then the output. `-` is a pipe.")],
+    *paths: Annotated[
+        str,
+        Parameter(
+            help="One or more inputs, then the output. `-` is a pipe.", allow_leading_hyphen=True
+        ),
+    ],
     from_: Annotated[
         str, Parameter(name="--from", help="The input's format. [looks at the bytes]")
     ] = "auto",
@@ -49,6 +54,10 @@ def convert(
     Exits 0 when it worked, 65 when the file or an option is refused, 66 when an input cannot be
     read, 69 when the sandbox is not to be had, 73 when the output cannot be written.
     """
+    unknown = next((path for path in paths if path.startswith(PIPE) and path != PIPE), None)
+    if unknown is not None:
+        complain(f"there is no option {unknown}; for a file of that name write ./{unknown}")
+        return Exit.USAGE
     *inputs, target_path = paths or ("",)
     if not inputs:
         complain("give at least one input and the output; `ephemera convert --help` has examples")

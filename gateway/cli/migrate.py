@@ -2,7 +2,6 @@
 
 from gateway import server
 from gateway.cli.terminal import DEFAULTS, Source, run
-from ledger import migrate as migrations
 
 
 def migrate(*, source: Source = DEFAULTS) -> None:
@@ -13,4 +12,4 @@ def migrate(*, source: Source = DEFAULTS) -> None:
 
 async def _migrate(source: Source) -> list[str]:
     async with server.database(source.settings()) as found:
-        return await migrations.migrate(found.owner_dsn)
+        return await server.migrated(found)

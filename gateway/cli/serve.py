@@ -40,4 +40,5 @@ def announce(news: Announcement) -> None:
     print(f"Ephemera converts files on {news.url}")
     if news.demo_key:
         print(FIRST_START.format(news=news))
+    print("Ctrl-C stops it, after what runs is finished.")
     sys.stdout.flush()

@@ -210,3 +210,18 @@ async def test_many_clients_that_come_and_go_leave_exact_books(
         [entry for entry in entries if entry.kind == "refund"]
     )
     assert 10 <= kept <= 20
+
+
+async def test_a_client_that_leaves_with_its_last_byte_does_not_look_like_a_hang_up(
+    service: Service, customer: Customer
+) -> None:
+    async with listening(service.engine, service.ledger) as fresh:
+        wire = await fresh.open()
+        fresh.stages.at(Stage.DELIVERED, wire.hang_up)
+        await wire.post("png/webp", customer, _length(picture()), body=picture())
+        await fresh.stages.wait(Stage.SETTLED)
+        await fresh.quiet()
+        page = (await fresh.ask("GET", "/metrics")).body.decode()
+    assert 'route="/v1/convert/{source}/{target}",status="200"' in page
+    assert 'kind="refund"' not in page
+    assert await service.kinds(customer) == ["consumption"]
