@@ -359,6 +359,10 @@ def _conf(*, durable: bool) -> str:
     if not durable:
         settings |= {
             "fsync": "off",
+            "full_page_writes": "off",
+            "wal_compression": "off",
+            "wal_level": "minimal",
+            "max_wal_senders": "0",
             "shared_buffers": "64MB",
             "logging_collector": "off",
             "max_connections": "100",

@@ -33,6 +33,8 @@ from ledger.errors import LedgerUnavailable
 from ledger.migrate import demand_schema
 from ledger.settings import LedgerSettings
 
+_POOL_CLOSE_TIMEOUT_S = 1.0
+
 
 class Ledger:
     """Accounts, keys, credits. Made by `connect`; safe to use from many tasks of one loop."""
@@ -74,7 +76,7 @@ class Ledger:
             raise LedgerUnavailable(
                 f"PostgreSQL cannot be reached: {error}; is it running, and is the DSN right?"
             ) from error
-        async with pool:
+        async with _closing(pool):
             async with pool.acquire() as connection:
                 await demand_schema(connection)
                 await lease.register(connection)
@@ -100,8 +102,6 @@ class Ledger:
                 if await writer.drain(settings.close_timeout_s):
                     with suppress(LedgerUnavailable):
                         await lease.release(database)
-            # A graceful end would wait for statements on a server that may be gone.
-            pool.terminate()
 
     def debit(
         self,
@@ -142,6 +142,17 @@ class Ledger:
     def healthy(self) -> bool:
         """Say whether PostgreSQL is there, as far as is known, without asking it."""
         return self._availability.up
+
+
+@asynccontextmanager
+async def _closing(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    """Close the pool in order, or by force where a server that is away cannot take part."""
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_POOL_CLOSE_TIMEOUT_S):
+                await pool.close()
 
 
 @asynccontextmanager

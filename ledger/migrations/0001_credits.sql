@@ -12,7 +12,8 @@ create type credits.kind as enum ('purchase', 'consumption', 'refund', 'adjustme
 -- updates of the balance inside their page (HOT), so that the primary key never grows.
 create table credits.account (
     id         bigint      primary key check (id > 0),
-    balance    bigint      not null default 0 check (balance >= 0),
+    -- Up to 2^53 - 1: exact where a client reads JSON numbers as doubles.
+    balance    bigint      not null default 0 check (balance between 0 and 9007199254740991),
     seq        bigint      not null default 0 check (seq >= 0),
     status     text        not null default 'active' check (status in ('active', 'frozen', 'closed')),
     created_at timestamptz not null default now(),
