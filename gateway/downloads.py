@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionResetError, hdrs, web
 
 from engine.job import Buffer
 from gateway.config import DownloadConfig
@@ -85,7 +85,7 @@ async def send(
     response.headers.setdefault(hdrs.ACCEPT_RANGES, "none")
     transport = request.transport
     if transport is None:
-        raise ConnectionResetError("the client hung up before the first byte")
+        raise ClientConnectionResetError("the client hung up before the first byte")
     # By default up to 64 KiB stay in this process when a write returns. With no such buffer a
     # finished write means that the kernel has the bytes, which is what settling relies on.
     before = transport.get_write_buffer_limits()

@@ -17,7 +17,7 @@ from typing import cast
 from uuid import UUID
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionResetError, hdrs, web
 
 from gateway import problems as documents
 from gateway import state, uploads
@@ -82,6 +82,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         cast("asyncio.Task[object]", asyncio.current_task()).uncancel()
         request[state.TRAIL].reached(Stage.SETTLED)
         return request[state.RESPONSE]
+    except ClientConnectionResetError:
+        _count_refund(request)  # the client is gone before its cancellation came: nobody to answer
+        raise
     except web.HTTPException as error:
         return _answer(request, documents.from_http(error))
     except Exception as error:  # noqa: BLE001 -- the border: what is unforeseen is a 500

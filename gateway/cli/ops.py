@@ -31,7 +31,8 @@ def status(
     Exits 0 when the service is ready, 69 when it is not or does not answer.
     """
     settings = source.settings()
-    where = url or f"http://{settings.server.host}:{settings.server.port}"
+    host = settings.server.host
+    where = url or f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
     try:
         page = run(_ask(where.rstrip("/"), settings))
         now = msgspec.json.decode(page, type=ServiceStatus)
