@@ -201,7 +201,8 @@ class Forkserver:
             notice = self._notices.decode(packet)
         except msgspec.DecodeError as error:
             raise _Nonsense from error
-        if not whole or len(descriptors) != isinstance(notice, spec.Forked):
+        expected = 1 if isinstance(notice, spec.Forked) else 0
+        if not whole or len(descriptors) != expected:
             raise _Nonsense
         match notice:
             case spec.Forked():

@@ -145,6 +145,14 @@ def io_uring(_: str, __: list[bytes]) -> Answer:
     return _got(syscall("io_uring_setup", 1, ctypes.create_string_buffer(120)))
 
 
+def thread(_: str, __: list[bytes]) -> Answer:
+    said: list[str] = []
+    second = threading.Thread(target=said.append, args=("a thread",))
+    second.start()
+    second.join()
+    return _got(said[0])
+
+
 def root_again(_: str, __: list[bytes]) -> Answer:
     os.setresuid(0, 0, 0)
     return _got(os.geteuid())
@@ -265,8 +273,8 @@ ACTIONS: dict[str, Action] = {
     for action in (
         echo, write_file, read_file, open_socket, connect, execute, trace, fork, memfd,
         share_memory, shared_segment, executable_memory, signal_zygote, io_uring, root_again,
-        segfault, abort, forbidden_call, spin, hang, hang_in_c, allocate, allocate_in_c, leave,
-        fail, half_a_reply, garbage, boast, hang_up_and_stay, linger, speak_for_the_zygote,
-        descriptors, grow,
+        thread, segfault, abort, forbidden_call, spin, hang, hang_in_c, allocate, allocate_in_c,
+        leave, fail, half_a_reply, garbage, boast, hang_up_and_stay, linger,
+        speak_for_the_zygote, descriptors, grow,
     )
 }  # fmt: skip

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from sandbox.errors import SandboxUnavailable, WorkerCrashed
 from sandbox.host.forkserver import Forkserver
-from tests.sandbox.zygotes import ask, order, zygote
+from tests.sandbox.zygotes import LIMITS, ask, order, zygote
 
 FILES = frozenset({"landlock", "own-landlock", "empty-root", "limits", "filter"})
 WRITING = FILES | {"zygote-limits"}
@@ -140,6 +141,35 @@ async def test_a_left_out_layer_is_missing_from_the_attestation_and_seen_by_the_
         assert {"fork", "make a memfd", "use io_uring"} <= set(server.attestation.succeeded)
         worker = await server.spawn()
         assert "filter" not in worker.layers
+
+
+@pytest.mark.parametrize(
+    ("layers", "attack"),
+    [
+        ({"pid-namespace"}, "see the host's processes"),
+        ({"network-namespace"}, "reach the host's network"),
+        ({"own-landlock"}, "signal the zygote"),
+        ({"landlock", "own-landlock", "empty-root"}, "list the root directory"),
+        ({"landlock", "own-landlock", "empty-root"}, "read a file"),
+        ({"empty-root"}, "look a file up"),
+        ({"landlock", "own-landlock", "empty-root"}, "write to /dev/shm"),
+        ({"filter"}, "map executable memory"),
+    ],
+)
+async def test_the_self_attack_notices_a_layer_that_is_not_there(
+    layers: set[str], attack: str
+) -> None:
+    async with zygote(order(omit=layers)) as server:
+        assert attack in server.attestation.succeeded
+
+
+async def test_threads_start_only_in_a_family_that_asked_for_them() -> None:
+    async with zygote() as server:
+        with pytest.raises(WorkerCrashed):
+            await ask(server, "thread")
+    async with zygote(order(limits=msgspec.structs.replace(LIMITS, threads=2))) as server:
+        assert (await ask(server, "thread")).header == b"got a thread"
+        assert (await ask(server, "fork")).header == b"refused EPERM"
 
 
 async def test_strict_attests_every_layer_and_no_attack_that_succeeded() -> None:
