@@ -10,7 +10,8 @@ import logging
 import resource
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -28,10 +29,10 @@ _decoder = msgspec.msgpack.Decoder(TaskRequest)
 
 def handle(header: bytes, inputs: Sequence[Buffer]) -> tuple[bytes, list[Buffer]]:
     """Run one conversion. The header is a TaskRequest; the answer a TaskReply and its files."""
-    _silence()
     before = _cpu_s()
     try:
-        result = _run(_decoder.decode(header), tuple(inputs))
+        with _silence():
+            result = _run(_decoder.decode(header), tuple(inputs))
     except EngineError as error:
         reply = TaskReply(error=type(error).__name__, detail=str(error)[:_DETAIL_MAX])
         return _encoder.encode(reply), []
@@ -50,21 +51,31 @@ def handle(header: bytes, inputs: Sequence[Buffer]) -> tuple[bytes, list[Buffer]
 
 def _run(request: TaskRequest, inputs: tuple[Buffer, ...]) -> Result:
     converter = by_name(request.converter)
+    options = msgspec.convert(request.options, converter.options)
+    if converter.check is not None:
+        converter.check(options, request.target)
     work = Work(
         sources=request.sources,
         target=request.target,
         inputs=inputs,
-        options=msgspec.convert(request.options, converter.options),
+        options=options,
         bounds=request.bounds,
     )
     result: Result = _resolve(converter.run)(work)
     return result
 
 
-def _silence() -> None:
+@contextmanager
+def _silence() -> Iterator[None]:
     """Warnings and log lines quote the file they are about, and showing one opens source files."""
-    warnings.simplefilter("ignore")
+    level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
 
 
 def _cpu_s() -> float:
@@ -77,15 +88,16 @@ def warm() -> None:
 
     Runs in the zygote after its imports, and leaves no thread behind.
     """
-    _silence()
-    for family in _loaded():
-        _resolve(family.warm)()
+    with _silence():
+        for family in _loaded():
+            _resolve(family.warm)()
 
 
 def touch() -> None:
     """One tiny conversion: a spare's pages are its own before a customer's bytes arrive."""
-    for family in _loaded():
-        _resolve(family.touch)()
+    with _silence():
+        for family in _loaded():
+            _resolve(family.touch)()
 
 
 def _loaded() -> list[Family]:

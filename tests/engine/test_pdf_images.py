@@ -84,7 +84,7 @@ def test_the_pages_of_a_tiff_become_pages() -> None:
 def test_a_jpeg_goes_in_without_being_coded_again() -> None:
     made = convert(sample("orientation-1.jpg"), "jpeg", "pdf").file
     with pikepdf.open(io.BytesIO(made)) as document:
-        inside = next(iter(document.pages[0].images.values())).read_raw_bytes()
+        inside = next(iter(document.pages[0].get_images().values())).read_raw_bytes()
     assert psnr(Seen(inside, "jpeg").rgb(), Seen(sample("orientation-1.jpg"), "jpeg").rgb()) == 99
 
 

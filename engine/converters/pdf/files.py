@@ -18,8 +18,9 @@ from engine.errors import PasswordRequired, SourceTooComplex, SourceUnreadable
 from engine.job import Bounds, Buffer
 from sandbox.limits import MIB
 
-# One decoded stream: a 100-megapixel picture in RGB is 300 MB, and the worker has 1.5 GiB.
-_STREAM_BYTES_MAX = 384 * MIB
+# One decoded stream. qpdf holds several copies of what it parses, and the worker has 1.5 GiB. A
+# larger picture is no error: qpdf then passes it on as it is packed.
+_STREAM_BYTES_MAX = 128 * MIB
 # Warnings are kept in memory by qpdf, one a damaged object.
 _WARNINGS_MAX = 1_000
 
@@ -50,7 +51,9 @@ def reading() -> Iterator[None]:
     except RecursionError as error:
         raise SourceTooComplex("the document is nested too deeply") from error
     except _DAMAGE as error:
-        if pikepdf.settings.qpdf_limit_errors() > limits_hit:
+        # Limits on nesting are counted by qpdf, those on unpacked bytes are told in words only.
+        counted = pikepdf.settings.qpdf_limit_errors() > limits_hit
+        if counted or "limit exceeded" in str(error):
             raise SourceTooComplex(
                 "the document unpacks to more than the limit, or is nested too deeply"
             ) from error

@@ -1,13 +1,15 @@
 """pdf.text: the text of a document, page by page (by pdfium)."""
 
+import pikepdf
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from engine.converter import Result, Work
 from engine.converters.capped import CappedBuffer
 from engine.converters.pdf.catalogue import TextOptions
+from engine.converters.pdf.files import open_document, read_pages, reading
 from engine.converters.pdf.ranges import parse_pages
-from engine.errors import PasswordRequired, SourceTooComplex, SourceUnreadable
+from engine.errors import PasswordRequired, SourceUnreadable
 
 _SEPARATORS = {"form-feed": "\f", "blank-line": "\n"}
 
@@ -15,16 +17,11 @@ _SEPARATORS = {"form-feed": "\f", "blank-line": "\n"}
 def text(work: Work) -> Result:
     """Take the text out, in the order in which the document draws it."""
     options: TextOptions = work.options
+    chosen = _checked_pages(work, options)
+    buffer = CappedBuffer(work.bounds.output_bytes_max)
+    found = False
     document = _open(bytes(work.inputs[0]), options.password)
     try:
-        count = len(document)
-        if count > work.bounds.pages_max:
-            raise SourceTooComplex(
-                f"the document has {count} pages; the limit is {work.bounds.pages_max}"
-            )
-        buffer = CappedBuffer(work.bounds.output_bytes_max)
-        found = False
-        chosen = parse_pages(options.pages, count, pages_max=work.bounds.pages_max)
         for place, index in enumerate(chosen):
             words = _page_text(document, index)
             found = found or bool(words.strip())
@@ -34,6 +31,24 @@ def text(work: Work) -> Result:
         document.close()
     warnings = () if found else ("no text was found; scanned pages need text recognition",)
     return Result(files=(buffer.take(),), warnings=warnings)
+
+
+def _checked_pages(work: Work, options: TextOptions) -> list[int]:
+    """The wanted pages, after qpdf unpacked structure and contents once within its limits.
+
+    pdfium has no such limits: it would unpack a bomb until the worker's memory ends.
+    """
+    with open_document(work, 0, options.password) as document:
+        count = read_pages(document, work.bounds)
+        chosen = parse_pages(options.pages, count, pages_max=work.bounds.pages_max)
+        for index in dict.fromkeys(chosen):
+            with reading():
+                contents = document.pages[index].obj.get("/Contents")
+                streams = list(contents) if isinstance(contents, pikepdf.Array) else [contents]
+                for stream in streams:
+                    if isinstance(stream, pikepdf.Stream):
+                        stream.read_bytes()
+    return chosen
 
 
 def _open(upload: bytes, password: str) -> pypdfium2.PdfDocument:

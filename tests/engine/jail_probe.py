@@ -1,0 +1,93 @@
+"""What a zygote and its worker do, without the sandbox: `jail_probe.py FAMILY [modules|events]`.
+
+Preloads and warms the family as a zygote does, then converts everything in a forked child as a
+worker does. `modules` prints what is loaded after warming. `events` prints what Python opens or
+imports in the child; run under strace, the kernel's view follows the line with MARKER.
+"""
+
+import os
+import sys
+from itertools import product
+from pathlib import Path
+
+import msgspec
+
+from engine import task
+from engine.converter import Converter
+from engine.job import TaskRequest
+from engine.registry import CONVERTERS, FAMILIES, family_of
+
+MARKER = "/the-worker-begins-here"
+FILES = Path(__file__).parent.parent / "files"
+_OPTIONS: dict[str, list[dict[str, object]]] = {
+    "image.convert": [
+        {},
+        {"width": 50, "height": 50, "fit": "contain", "metadata": "keep", "icc": "keep"},
+        {"width": 400, "enlarge": True, "frames": "first", "quality": 50, "effort": 3},
+    ],
+    "pdf.protect": [{"user_password": "x", "allow": "print"}],
+    "pdf.images": [{}, {"page_size": "a4", "margin_mm": 5, "fit": "shrink"}],
+    "pdf.compress": [{}, {"level": "light", "linearise": True}],
+}
+
+
+def _uploads() -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    names = {"jpg": "jpeg"}
+    for path in sorted(FILES.iterdir()):
+        if path.suffix not in {".py", ""}:
+            kind = path.suffix[1:]
+            content = path.read_bytes()
+            found.setdefault(names.get(kind, kind), []).extend(
+                [content, content[: len(content) // 2]]
+            )
+    return found
+
+
+def _convert_all(converters: list[Converter], uploads: dict[str, list[bytes]]) -> int:
+    done = 0
+    for converter in converters:
+        for source, target in product(converter.sources, converter.targets):
+            for upload, options in product(uploads[source], _OPTIONS.get(converter.name, [{}])):
+                request = TaskRequest(
+                    converter.name, (source,), target, options, family_of(converter).bounds
+                )
+                header, files = task.handle(msgspec.msgpack.encode(request), [upload])
+                done += bool(files)
+                assert b"Crashed" not in header, header
+    return done
+
+
+def main(name: str, what: str) -> None:
+    """Play zygote, then worker."""
+    uploads = _uploads()
+    family = next(one for one in FAMILIES if one.name == name)
+    for module in family.preload:
+        __import__(module)
+    task.warm()
+    converters = [one for one in CONVERTERS if one.family == name]
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    sys.stdout.write(f"threads {threads}\n")
+    if what == "modules":
+        sys.stdout.write(" ".join(sys.modules))
+        return
+    sys.stdout.flush()
+    if os.fork() == 0:
+        seen: list[str] = []
+        os.access(MARKER, os.F_OK)
+        sys.addaudithook(
+            lambda event, arguments: (
+                seen.append(f"{event} {arguments[0]}")
+                if event in {"open", "import", "os.listdir", "subprocess.Popen", "socket.__new__"}
+                else None
+            )
+        )
+        task.touch()
+        done = _convert_all(converters, uploads)
+        os.write(1, f"converted {done}\n{chr(10).join(seen)}".encode())
+        os._exit(0)
+    os.wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
