@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 # The longest header that can be one of our keys; a longer one is not looked up.
 KEY_CHARS_MAX = 256
+# What proxies log for a client that hung up: nobody saw an answer.
+HUNG_UP = 499
 # A proxy on this machine makes every visitor look local; these headers give it away.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
@@ -47,24 +49,12 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
     request_id = _identity(request)
     structlog.contextvars.bind_contextvars(request_id=str(request_id))
     started = time.monotonic()
-    endpoint = endpoint_of(request)
-    route = endpoint.path if endpoint else "-"
-    status = 499  # what proxies call a client that hung up: nobody saw an answer
+    status = HUNG_UP
     try:
         response = await handler(request)
         status = response.status
     finally:
-        # Clients may invent methods, and each would be a time series of its own.
-        method = request.method if request.method in hdrs.METH_ALL else "-"
-        request.app[state.METRICS].answered(route, method, status)
-        log.info(
-            "request",
-            method=method,
-            route=route,
-            status=status,
-            duration_ms=round((time.monotonic() - started) * 1000, 1),
-            **_facts(request),
-        )
+        _note(request, status, started)
     return response
 
 
@@ -101,12 +91,14 @@ async def admission(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def expectation(request: web.Request) -> web.StreamResponse | None:
     """Answer `Expect`: admit first, then ask for the body; a refusal closes the connection."""
+    started = time.monotonic()
     try:
         _check_expectation(request.headers[hdrs.EXPECT])
         await _admit(request)
     except Exception as error:  # noqa: BLE001 -- middlewares do not run around this
         response = _answer(request, error)
         response.force_close()
+        _note(request, response.status, started)
         return response
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # The interim answer does not count as the beginning of the final one.
@@ -172,9 +164,16 @@ def _check_operator(request: web.Request) -> None:
     given = _bearer(request)
     if token and given and hmac.compare_digest(given.encode(), token.encode()):
         return
-    local = request.remote is not None and ipaddress.ip_address(request.remote).is_loopback
-    if not local or any(name in request.headers for name in FORWARDED):
+    if not _is_loopback(request.remote) or any(name in request.headers for name in FORWARDED):
         raise OperatorOnly("this address answers this machine, or server.operator_token as bearer")
+
+
+def _is_loopback(remote: str | None) -> bool:
+    if remote is None:
+        return False
+    address = ipaddress.ip_address(remote)
+    # A socket that speaks both families shows IPv4 clients as ::ffff:127.0.0.1.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _bearer(request: web.Request) -> str | None:
@@ -186,6 +185,24 @@ def _identity(request: web.Request) -> UUID:
     if state.REQUEST_ID not in request:
         request[state.REQUEST_ID] = new_conversion_id()
     return request[state.REQUEST_ID]
+
+
+def _note(request: web.Request, status: int, started: float) -> None:
+    """Count the request and write its log line."""
+    endpoint = endpoint_of(request)
+    route = endpoint.path if endpoint else "-"
+    # Clients may invent methods, and each would be a time series of its own.
+    method = request.method if request.method in hdrs.METH_ALL else "-"
+    request.app[state.METRICS].answered(route, method, status)
+    log.info(
+        "request",
+        request_id=str(_identity(request)),
+        method=method,
+        route=route,
+        status=status,
+        duration_ms=round((time.monotonic() - started) * 1000, 1),
+        **_facts(request),
+    )
 
 
 def _facts(request: web.Request) -> dict[str, object]:

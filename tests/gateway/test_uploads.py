@@ -151,6 +151,7 @@ async def test_a_refused_upload_is_not_asked_for(service: Service, customer: Cus
         await wire.post("png/webp", None, "Content-Length: 10", "Expect: 100-continue")
         reply = await wire.answer()
         assert (reply.status, reply.json["code"]) == (401, "key-missing")
+        assert reply.headers["cache-control"] == "no-store"
         assert await wire.rest() == b""
     async with await service.open() as wire:
         huge = f"Content-Length: {10**12}"
