@@ -79,6 +79,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"a {self.kind} moves at least one credit")
         if self.kind is Kind.ADJUSTMENT and self.credits == 0:
             raise ValueError("an adjustment of nothing is none")
+        if self.kind is Kind.ADJUSTMENT and self.reason is None:
+            raise ValueError("an adjustment needs a reason")
         if self.reference is not None:
             _check_text("reference", self.reference, REFERENCE_CHARS_MAX)
         if self.reason is not None:

@@ -237,6 +237,8 @@ class Writer:
         self._availability.up = False
         self._in_hand = [ticket for ticket in self._in_hand if self._keep(ticket)]
         self._queue = deque(ticket for ticket in self._queue if self._keep(ticket))
+        if not self._in_hand and not self._queue:
+            self._idle.set()
 
     def _keep(self, ticket: Ticket) -> bool:
         """Decide about one operation while PostgreSQL is away."""

@@ -1,0 +1,517 @@
+-- The schema as it is today: what the migrations make, printed by pg_dump. For reading; nothing
+-- applies it. EPHEMERA_WRITE_SCHEMA=1 make test ARGS=tests/ledger/test_migrate.py writes it anew.
+
+CREATE SCHEMA accounts;
+
+CREATE SCHEMA credits;
+
+CREATE SCHEMA ephemera;
+
+CREATE TYPE credits.kind AS ENUM (
+    'purchase',
+    'consumption',
+    'refund',
+    'adjustment'
+);
+
+CREATE FUNCTION accounts.announce_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('ephemera_keys', '');
+    return null;
+end $$;
+
+CREATE PROCEDURE credits.apply(IN p_gateway bigint, IN p_lifetime interval, IN p_kind text[], IN p_account bigint[], IN p_amount bigint[], IN p_conversion uuid[], IN p_key text[], IN p_fingerprint bytea[], IN p_reference text[], IN p_reason text[], INOUT outcomes text[], INOUT balances bigint[], INOUT seqs bigint[])
+    LANGUAGE plpgsql
+    AS $$
+begin
+    commit;
+    set transaction isolation level serializable;
+    set local lock_timeout = '5s';
+    lock table credits.turn in share row exclusive mode;
+    select t.outcomes, t.balances, t.seqs into outcomes, balances, seqs
+      from credits.post(p_gateway, p_lifetime, p_kind, p_account, p_amount, p_conversion,
+                        p_key, p_fingerprint, p_reference, p_reason) t;
+    commit;
+end $$;
+
+CREATE FUNCTION credits.check_chain() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'credits', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_material TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+declare
+    broken record;
+begin
+    if current_setting('transaction_isolation') <> 'serializable' then
+        raise exception 'credits move in SERIALIZABLE transactions only' using errcode = 'LD001';
+    end if;
+    -- The CASE makes an index probe only for the first (last) new entry of each account.
+    select n.account_id, n.seq into broken
+      from (select account_id, seq, amount, balance_after,
+                   lag(seq) over chain as previous_seq,
+                   lag(balance_after) over chain as previous_balance,
+                   lead(seq) over chain is null as is_last
+              from new_entry
+            window chain as (partition by account_id order by seq)) n
+      left join entry p
+        on p.account_id = n.account_id
+       and p.seq = case when n.previous_seq is null then n.seq - 1 end
+      left join account a
+        on a.id = case when n.is_last then n.account_id end
+     where n.seq is distinct from coalesce(n.previous_seq, p.seq, 0) + 1
+        or n.balance_after is distinct from
+           coalesce(n.previous_balance, p.balance_after, 0) + n.amount
+        or n.is_last and (a.seq, a.balance) is distinct from (n.seq, n.balance_after)
+     limit 1;
+    if found then
+        raise exception 'the chain of account % breaks at entry %', broken.account_id, broken.seq
+            using errcode = 'LD900';
+    end if;
+    return null;
+end $$;
+
+CREATE FUNCTION credits.deny_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    raise exception '%.% is append-only', tg_table_schema, tg_table_name
+        using errcode = 'restrict_violation';
+end $$;
+
+CREATE FUNCTION credits.forget_keys(p_limit integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'credits', 'pg_temp'
+    AS $$
+    with gone as (
+        delete from idempotency_key k
+         using (select account_id, key from idempotency_key
+                 where expires_at < now() order by expires_at limit p_limit
+                   for update skip locked) old
+         where k.account_id = old.account_id and k.key = old.key
+        returning 1)
+    select count(*) from gone
+$$;
+
+CREATE FUNCTION credits.post(p_gateway bigint, p_lifetime interval, p_kind text[], p_account bigint[], p_amount bigint[], p_conversion uuid[], p_key text[], p_fingerprint bytea[], p_reference text[], p_reason text[], OUT outcomes text[], OUT balances bigint[], OUT seqs bigint[]) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'credits', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_material TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    op        record;
+    booked    record;
+    account   bigint;
+    cash      bigint;
+    last_seq  bigint;
+    result    text;
+    change    bigint;
+    refunded  boolean;
+    leased    boolean := exists (select from gateway g where g.id = p_gateway);
+    made      entry[] := '{}';
+    opened    open_debit[] := '{}';
+    reserved  idempotency_key[] := '{}';
+    closed    open_debit[] := '{}';
+begin
+    if current_setting('transaction_isolation') <> 'serializable' then
+        raise exception 'credits move in SERIALIZABLE transactions only' using errcode = 'LD001';
+    end if;
+
+    for op in
+        select u.ordinality::int as at, u.kind, u.account, u.amount, u.conversion,
+               u.key, u.fingerprint, u.reference, u.reason,
+               a.balance, a.seq, a.status,
+               o.amount as open_amount, o.key as open_key,
+               d.seq as debit_seq, d.balance_after as debit_balance,
+               k.fingerprint as key_fingerprint, ko.conversion_id is not null as key_open,
+               min(u.ordinality) over (partition by u.account, u.kind, u.conversion, u.reference)
+                   ::int as first_at,
+               min(u.ordinality) over (partition by u.account, u.key)::int as key_first_at,
+               bool_or(u.kind = 'refund') over (partition by u.account, u.conversion)
+                   as refund_too
+          from unnest(p_kind, p_account, p_amount, p_conversion, p_key, p_fingerprint,
+                      p_reference, p_reason) with ordinality
+               as u (kind, account, amount, conversion, key, fingerprint, reference, reason)
+          left join account a on a.id = u.account
+          left join open_debit o on o.account_id = u.account and o.conversion_id = u.conversion
+          left join entry d on d.account_id = u.account and d.conversion_id = u.conversion
+                           and d.kind = 'consumption'
+          left join idempotency_key k on k.account_id = u.account and k.key = u.key
+                                     and k.expires_at > now()
+          left join open_debit ko on ko.account_id = k.account_id
+                                and ko.conversion_id = k.conversion_id
+         order by u.account, u.kind = 'debit', u.kind = 'settle', u.ordinality
+    loop
+        if account is distinct from op.account then
+            account := op.account;
+            cash := op.balance;
+            last_seq := op.seq;
+        end if;
+        result := 'done';
+        change := 0;
+
+        if cash is null then
+            result := 'account_unknown';
+
+        elsif op.kind in ('purchase', 'adjustment') then
+            select e.seq, e.amount, e.balance_after into booked from entry e
+             where e.account_id = op.account and e.kind = op.kind::kind
+               and e.reference = op.reference;
+            if found then
+                result := case when booked.amount = op.amount then 'repeat'
+                               else 'reference_used' end;
+                outcomes[op.at] := result;
+                balances[op.at] := booked.balance_after;
+                seqs[op.at] := booked.seq;
+                continue;
+            elsif op.first_at < op.at and outcomes[op.first_at] in ('done', 'repeat') then
+                result := case when p_amount[op.first_at] = op.amount then 'repeat'
+                               else 'reference_used' end;
+                outcomes[op.at] := result;
+                balances[op.at] := balances[op.first_at];
+                seqs[op.at] := seqs[op.first_at];
+                continue;
+            elsif op.status = 'closed' then
+                result := 'account_closed';
+            elsif cash + op.amount < 0 then
+                result := 'insufficient';
+            else
+                change := op.amount;
+            end if;
+
+        elsif op.first_at < op.at then   -- the same again in one batch has the same answer
+            outcomes[op.at] := outcomes[op.first_at];
+            balances[op.at] := balances[op.first_at];
+            seqs[op.at] := seqs[op.first_at];
+            continue;
+
+        elsif op.kind = 'debit' then
+            if op.debit_seq is not null then   -- made by an earlier call whose answer was lost
+                refunded := exists (select from entry e
+                    where e.account_id = op.account and e.conversion_id = op.conversion
+                      and e.kind = 'refund');
+                outcomes[op.at] := case when refunded then 'lapsed' else 'done' end;
+                balances[op.at] := op.debit_balance;
+                seqs[op.at] := op.debit_seq;
+                continue;
+            elsif not leased then
+                result := 'gateway_unknown';
+            elsif op.status <> 'active' then
+                result := 'account_' || op.status;
+            elsif op.key_fingerprint is not null then
+                result := case when op.key_fingerprint <> op.fingerprint then 'key_mismatch'
+                               when op.key_open then 'key_in_flight'
+                               else 'repeat' end;
+            elsif op.key is not null and op.key_first_at < op.at then
+                result := 'key_in_flight';   -- of this very batch; a retry is told the rest
+            elsif op.amount > cash then
+                result := 'insufficient';
+            else
+                change := -op.amount;
+                opened := opened || row(op.account, op.conversion, op.amount, p_gateway,
+                                        now() + p_lifetime, op.key)::open_debit;
+                if op.key is not null then
+                    reserved := reserved || row(op.account, op.key, op.fingerprint, op.conversion,
+                                                now() + interval '24 hours')::idempotency_key;
+                end if;
+            end if;
+
+        elsif op.open_amount is not null then   -- settle or refund, and the debit is open
+            if op.kind = 'settle' and op.refund_too then
+                result := 'lapsed';
+            elsif op.kind = 'settle' then
+                closed := closed || row(op.account, op.conversion, 0, 0, now(), null)::open_debit;
+            else   -- a refund also gives its key back, so that a retry is a new attempt
+                change := op.open_amount;
+                closed := closed
+                    || row(op.account, op.conversion, 0, 0, now(), op.open_key)::open_debit;
+            end if;
+
+        else   -- settle or refund, and it is too late: the entries say what happened
+            refunded := exists (select from entry e
+                where e.account_id = op.account and e.conversion_id = op.conversion
+                  and e.kind = 'refund');
+            if op.debit_seq is null or refunded <> (op.kind = 'refund') then
+                result := 'lapsed';
+            end if;
+        end if;
+
+        if change <> 0 then
+            cash := cash + change;
+            last_seq := last_seq + 1;
+            made := made || row(op.account, last_seq, change, cash, clock_timestamp(),
+                (case op.kind when 'debit' then 'consumption' else op.kind end)::kind,
+                op.conversion, op.reference, op.reason)::entry;
+        end if;
+        outcomes[op.at] := result;
+        balances[op.at] := cash;
+        seqs[op.at] := last_seq;
+    end loop;
+
+    if cardinality(closed) > 0 then
+        delete from idempotency_key k using unnest(closed) c
+         where k.account_id = c.account_id and k.key = c.key
+           and k.conversion_id = c.conversion_id;
+        delete from open_debit o using unnest(closed) c
+         where o.account_id = c.account_id and o.conversion_id = c.conversion_id;
+    end if;
+    if cardinality(made) > 0 then
+        update account a set balance = n.balance_after, seq = n.seq
+          from (select distinct on (e.account_id) e.account_id, e.seq, e.balance_after
+                  from unnest(made) e order by e.account_id, e.seq desc) n
+         where a.id = n.account_id;
+        insert into entry select * from unnest(made);
+    end if;
+    if cardinality(opened) > 0 then
+        insert into open_debit select * from unnest(opened);
+    end if;
+    if cardinality(reserved) > 0 then
+        insert into idempotency_key select * from unnest(reserved)
+            on conflict (account_id, key) do update
+               set fingerprint = excluded.fingerprint, conversion_id = excluded.conversion_id,
+                   expires_at = excluded.expires_at;
+    end if;
+end $$;
+
+CREATE TABLE accounts.api_key (
+    id text NOT NULL,
+    account_id bigint NOT NULL,
+    label text NOT NULL,
+    hash bytea NOT NULL,
+    pepper_id text NOT NULL,
+    last_four text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_key_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT api_key_id_check CHECK ((id ~ '^[0-9A-Za-z]{12}$'::text)),
+    CONSTRAINT api_key_label_check CHECK (((length(label) >= 1) AND (length(label) <= 200)))
+);
+
+COMMENT ON COLUMN accounts.api_key.hash IS 'BLAKE2b-256 of the whole key, keyed with the pepper';
+
+COMMENT ON COLUMN accounts.api_key.pepper_id IS 'tells which pepper made the hash, not the pepper';
+
+CREATE TABLE accounts.profile (
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT profile_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
+);
+
+CREATE TABLE credits.account (
+    id bigint NOT NULL,
+    balance bigint DEFAULT 0 NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT account_balance_check CHECK (((balance >= 0) AND (balance <= '9007199254740991'::bigint))),
+    CONSTRAINT account_closed_when CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
+    CONSTRAINT account_id_check CHECK ((id > 0)),
+    CONSTRAINT account_opens_empty CHECK (((seq > 0) OR (balance = 0))),
+    CONSTRAINT account_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT account_status_check CHECK ((status = ANY (ARRAY['active'::text, 'frozen'::text, 'closed'::text])))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON COLUMN credits.account.seq IS 'the number of entries, which is the seq of the last one';
+
+CREATE TABLE credits.entry (
+    account_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    amount bigint NOT NULL,
+    balance_after bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    kind credits.kind NOT NULL,
+    conversion_id uuid,
+    reference text,
+    reason text,
+    CONSTRAINT entry_balance_after_check CHECK ((balance_after >= 0)),
+    CONSTRAINT entry_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500))),
+    CONSTRAINT entry_reference_check CHECK (((length(reference) >= 1) AND (length(reference) <= 200))),
+    CONSTRAINT entry_seq_check CHECK ((seq > 0)),
+    CONSTRAINT entry_shape CHECK (
+CASE kind
+    WHEN 'purchase'::credits.kind THEN ((amount > 0) AND (conversion_id IS NULL) AND (reference IS NOT NULL))
+    WHEN 'consumption'::credits.kind THEN ((amount < 0) AND (conversion_id IS NOT NULL) AND (reference IS NULL))
+    WHEN 'refund'::credits.kind THEN ((amount > 0) AND (conversion_id IS NOT NULL))
+    WHEN 'adjustment'::credits.kind THEN ((amount <> 0) AND (conversion_id IS NULL) AND (reference IS NOT NULL) AND (reason IS NOT NULL))
+    ELSE false
+END)
+);
+
+COMMENT ON COLUMN credits.entry.amount IS 'signed: a positive amount gives to the account';
+
+CREATE TABLE credits.gateway (
+    id bigint NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE credits.gateway ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME credits.gateway_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE credits.idempotency_key (
+    account_id bigint NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    conversion_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_key_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE credits.open_debit (
+    account_id bigint NOT NULL,
+    conversion_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    gateway_id bigint NOT NULL,
+    deadline timestamp with time zone NOT NULL,
+    key text,
+    CONSTRAINT open_debit_amount_check CHECK ((amount > 0))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='20000', autovacuum_vacuum_cost_delay='0');
+
+CREATE TABLE credits.turn (
+);
+
+CREATE VIEW credits.violations AS
+ SELECT 'broken chain'::text AS what,
+    c.account_id,
+    c.seq
+   FROM ( SELECT entry.account_id,
+            entry.seq,
+            entry.amount,
+            entry.balance_after,
+            lag(entry.balance_after, 1, (0)::bigint) OVER chain AS previous_balance,
+            lag(entry.seq, 1, (0)::bigint) OVER chain AS previous_seq
+           FROM credits.entry
+          WINDOW chain AS (PARTITION BY entry.account_id ORDER BY entry.seq)) c
+  WHERE ((c.balance_after <> (c.previous_balance + c.amount)) OR (c.seq <> (c.previous_seq + 1)))
+UNION ALL
+ SELECT 'balance is not the sum of the entries'::text AS what,
+    a.id AS account_id,
+    a.seq
+   FROM (credits.account a
+     LEFT JOIN ( SELECT entry.account_id,
+            sum(entry.amount) AS total,
+            count(*) AS entries
+           FROM credits.entry
+          GROUP BY entry.account_id) e ON ((e.account_id = a.id)))
+  WHERE (((a.balance)::numeric <> COALESCE(e.total, (0)::numeric)) OR (a.seq <> COALESCE(e.entries, (0)::bigint)))
+UNION ALL
+ SELECT 'entry without account'::text AS what,
+    e.account_id,
+    min(e.seq) AS seq
+   FROM credits.entry e
+  WHERE (NOT (EXISTS ( SELECT
+           FROM credits.account a
+          WHERE (a.id = e.account_id))))
+  GROUP BY e.account_id
+UNION ALL
+ SELECT 'debited or refunded twice'::text AS what,
+    entry.account_id,
+    max(entry.seq) AS seq
+   FROM credits.entry
+  WHERE (entry.conversion_id IS NOT NULL)
+  GROUP BY entry.account_id, entry.conversion_id, entry.kind
+ HAVING (count(*) > 1)
+UNION ALL
+ SELECT 'refund without its debit'::text AS what,
+    r.account_id,
+    r.seq
+   FROM (credits.entry r
+     LEFT JOIN credits.entry d ON (((d.account_id = r.account_id) AND (d.conversion_id = r.conversion_id) AND (d.kind = 'consumption'::credits.kind))))
+  WHERE ((r.kind = 'refund'::credits.kind) AND ((d.seq IS NULL) OR (d.seq > r.seq) OR (r.amount > (- d.amount)) OR ((r.reference IS NULL) AND (r.amount <> (- d.amount)))))
+UNION ALL
+ SELECT 'open without its debit'::text AS what,
+    o.account_id,
+    d.seq
+   FROM (credits.open_debit o
+     LEFT JOIN credits.entry d ON (((d.account_id = o.account_id) AND (d.conversion_id = o.conversion_id) AND (d.kind = 'consumption'::credits.kind))))
+  WHERE (d.amount IS DISTINCT FROM (- o.amount))
+UNION ALL
+ SELECT 'open and refunded'::text AS what,
+    o.account_id,
+    r.seq
+   FROM (credits.open_debit o
+     JOIN credits.entry r ON (((r.account_id = o.account_id) AND (r.conversion_id = o.conversion_id) AND (r.kind = 'refund'::credits.kind))))
+UNION ALL
+ SELECT 'key without a paid or open debit'::text AS what,
+    k.account_id,
+    NULL::bigint AS seq
+   FROM credits.idempotency_key k
+  WHERE ((NOT (EXISTS ( SELECT
+           FROM credits.entry d
+          WHERE ((d.account_id = k.account_id) AND (d.conversion_id = k.conversion_id) AND (d.kind = 'consumption'::credits.kind))))) OR (EXISTS ( SELECT
+           FROM credits.entry r
+          WHERE ((r.account_id = k.account_id) AND (r.reference IS NULL) AND (r.conversion_id = k.conversion_id) AND (r.kind = 'refund'::credits.kind)))));
+
+CREATE TABLE ephemera.migration (
+    version text NOT NULL,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY accounts.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY accounts.profile
+    ADD CONSTRAINT profile_name_key UNIQUE (name);
+
+ALTER TABLE ONLY accounts.profile
+    ADD CONSTRAINT profile_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY credits.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY credits.entry
+    ADD CONSTRAINT entry_pkey PRIMARY KEY (account_id, seq);
+
+ALTER TABLE ONLY credits.gateway
+    ADD CONSTRAINT gateway_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY credits.idempotency_key
+    ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (account_id, key);
+
+ALTER TABLE ONLY credits.open_debit
+    ADD CONSTRAINT open_debit_pkey PRIMARY KEY (account_id, conversion_id);
+
+ALTER TABLE ONLY ephemera.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
+
+CREATE INDEX api_key_account ON accounts.api_key USING btree (account_id);
+
+CREATE UNIQUE INDEX entry_once ON credits.entry USING btree (account_id, conversion_id, kind) WHERE (conversion_id IS NOT NULL);
+
+CREATE UNIQUE INDEX entry_reference ON credits.entry USING btree (account_id, kind, reference) WHERE (reference IS NOT NULL);
+
+CREATE INDEX idempotency_key_expiry ON credits.idempotency_key USING btree (expires_at);
+
+CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
+
+CREATE TRIGGER account_kept BEFORE DELETE OR TRUNCATE ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+
+CREATE TRIGGER account_status_changed AFTER UPDATE OF status ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
+
+CREATE TRIGGER entry_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON credits.entry FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+
+CREATE TRIGGER entry_chain AFTER INSERT ON credits.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT EXECUTE FUNCTION credits.check_chain();
+
+ALTER TABLE ONLY accounts.api_key
+    ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts.profile(account_id);
