@@ -10,7 +10,7 @@ from tests.engine.calls import convert, sample
 from tests.engine.judges import run
 
 _SECRETS = (b"Ephemera Camera Works", b"must not leak", b"Exif", b"photoshop")
-_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" dc:creator="somebody"/></x:xmpmeta>'
+_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" by="somebody"/></x:xmpmeta>'
 
 
 @pytest.mark.parametrize("target", RASTER)

@@ -6,6 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
+from engine.converters.image.resample import resample
 from tests.engine.calls import convert, sample
 from tests.engine.judges import Seen, psnr, run
 
@@ -160,3 +161,17 @@ def _png(image: Image.Image) -> bytes:
 
 def _told(data: bytes, what: str) -> str:
     return run("identify", "-format", what, "-", stdin=data).decode()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("size", [(160, 120), (97, 31), (640, 480)])
+def test_the_fast_resampler_agrees_with_pillows(mode: str, size: tuple[int, int]) -> None:
+    image = Image.open(io.BytesIO(sample("photo.png"))).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    fast, slow = resample(image, box, size), image.resize(size, Image.Resampling.LANCZOS)
+    if mode == "RGBA":
+        black = Image.new("RGBA", size, (0, 0, 0, 255))
+        fast, slow = Image.alpha_composite(black, fast), Image.alpha_composite(black, slow)
+    assert psnr(fast, slow) > 45
