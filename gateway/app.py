@@ -39,9 +39,7 @@ async def compose(
         engine = await Engine.start(settings.engine)
         stack.push_async_callback(engine.close)
         ledger = await stack.enter_async_context(
-            Ledger.connect(
-                LedgerSettings(dsn=dsn, pepper=pepper, debit_lifetime_s=_debit_lifetime_s(settings))
-            )
+            Ledger.connect(ledger_settings(settings, dsn=dsn, pepper=pepper))
         )
         yield build(settings, engine, ledger, observers)
 
@@ -70,7 +68,19 @@ def build(
     return app
 
 
-def _debit_lifetime_s(settings: Settings) -> float:
-    """A debit must outlive the longest wait, conversion and download together."""
+def ledger_settings(settings: Settings, *, dsn: str, pepper: bytes) -> LedgerSettings:
+    """What the ledger is told, from what the operator said.
+
+    A debit must outlive the longest wait, conversion and download together.
+    """
     longest_s = max(family.limits.wall_s for family in registry.FAMILIES)
-    return settings.engine.wait_max_s + longest_s + settings.download.total_s + DEBIT_SLACK_S
+    return LedgerSettings(
+        dsn=dsn,
+        pepper=pepper,
+        pooled=settings.ledger.pooled,
+        lease_s=settings.ledger.lease_s,
+        debit_lifetime_s=settings.engine.wait_max_s
+        + longest_s
+        + settings.download.total_s
+        + DEBIT_SLACK_S,
+    )

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -100,12 +100,24 @@ class LedgerConfig(_Section, frozen=True, kw_only=True):
     dsn: str = ""
     # Keys the hashes of API keys. Empty: made once and kept in EPHEMERA_HOME.
     pepper: str = ""
+    # pgbouncer in transaction mode stands between.
+    pooled: bool = False
+    # How long after its last heart-beat a dead process's open debits are refunded. Three beats fit,
+    # so that one pause of a busy machine does not count as death.
+    lease_s: Seconds = 15.0
     # Given to the demo account on the first start: some hundred conversions to try things out.
     demo_credits: Annotated[int, Meta(ge=0)] = 1000
 
 
 class EngineSection(EngineConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`engine.engine.EngineConfig`, with unknown names refused."""
+    """`engine.engine.EngineConfig`, with unknown names and impossible numbers refused."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number that would leave the service up and idle."""
+        least = {"slots": 0, "spares": 0, "waiting_max": 0, "wait_max_s": 0, "uses": 1}
+        for name, minimum in least.items():
+            if getattr(self, name) < minimum:
+                raise ValueError(f"engine.{name} is at least {minimum}")
 
 
 class LogConfig(_Section, frozen=True, kw_only=True):
@@ -248,9 +260,17 @@ def _section(section: str, given: Mapping[tuple[str, str], _Given]) -> msgspec.S
             values[name] = msgspec.convert(source.value, known[name].type, strict=False)
         except msgspec.ValidationError as error:
             raise ConfigError(
-                f"{section}.{name} in {source.place} has a wrong value: {error}"
+                f"{section}.{name} in {source.place} has a wrong value: "
+                f"{error}{_choices(known[name].type)}"
             ) from error
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ConfigError(f"a wrong value in the section {section}: {error}") from error
+
+
+def _choices(kind: Any) -> str:
+    return f"; it is one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
 
 
 def _guess(name: str, known: Mapping[str, Any]) -> str:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway import home, server
+from gateway.app import ledger_settings
 from gateway.cli.terminal import Source
 from ledger.ledger import Ledger
-from ledger.settings import LedgerSettings
 
 
 @asynccontextmanager
@@ -17,6 +17,6 @@ async def books(source: Source) -> AsyncIterator[Ledger]:
     pepper = home.pepper(settings)
     async with (
         server.database(settings) as found,
-        Ledger.connect(LedgerSettings(dsn=found.app_dsn, pepper=pepper)) as ledger,
+        Ledger.connect(ledger_settings(settings, dsn=found.app_dsn, pepper=pepper)) as ledger,
     ):
         yield ledger

@@ -42,6 +42,8 @@ def test_a_later_source_wins_over_an_earlier_one(tmp_path: Path) -> None:
         ({}, "[upload]\nstall_s = 0\n", "upload.stall_s in "),
         ({}, '[log]\nlevel = "loud"\n', "log.level in "),
         ({}, "[engine]\nslot = 2\n", "did you mean slots?"),
+        ({"EPHEMERA__ENGINE__ISOLATION": "loose"}, "", "one of strict, container, unsafe"),
+        ({"EPHEMERA__ENGINE__SLOTS": "-1"}, "", "engine.slots is at least 0"),
     ],
 )
 def test_a_typo_stops_the_boot_with_its_name_and_place(
