@@ -51,6 +51,8 @@ class Jail:
         # Prepared where it is cheap, used where it is not: each worker adds its own domain.
         self.rules = -1
         self.filter: Filter | None = None
+        # Descriptors that a preloaded library holds and a worker keeps.
+        self.random_sources: frozenset[int] = frozenset()
         self.active: list[str] = []
         self.missing: list[str] = []
 
@@ -153,7 +155,7 @@ STEPS = (
 
     Step("own-landlock", Where.WORKER, "strict", _own_landlock, _LANDLOCK),
     Step("descriptors", Where.WORKER, "floor",
-         lambda _: descriptors.keep_only_pipes(), _ANY),
+         lambda jail: descriptors.keep_only_pipes(jail.random_sources), _ANY),
     Step("limits", Where.WORKER, "floor",
          lambda jail: rlimits.limit_worker(jail.spec.limits, jail.spec.uses), _ANY),
     Step("filter", Where.WORKER, "floor", _filter, _SECCOMP),

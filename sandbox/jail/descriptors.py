@@ -1,10 +1,15 @@
 """Open descriptors: what was open before the walls went up is not stopped by any of them.
 
-A zygote has its control channel and two doors to /dev/null; a worker exactly its two pipes.
+A zygote has its control channel and two doors to /dev/null; a worker exactly its two pipes, and
+the kernel's random source where a preloaded library keeps that open (qpdf does, for the keys of
+encrypted documents, and could not open it again).
 """
 
+import contextlib
 import fcntl
 import os
+import stat
+from collections.abc import Iterator
 
 CONTROL = 0
 # A worker's pipes. 0, 1 and 2 stay closed: a codec that prints warnings prints them to nobody.
@@ -14,6 +19,9 @@ DOWN = 4
 # Below it lie the numbers that workers give a meaning to.
 _HIGH = 16
 _ALL = 0x7FFFFFFF
+
+# /dev/random and /dev/urandom, Linux's devices.txt: reading them tells nothing and changes nothing.
+_RANDOM_SOURCES = frozenset({os.makedev(1, 8), os.makedev(1, 9)})
 
 
 def open_now() -> set[int]:
@@ -46,10 +54,36 @@ def take_pipes(up: int, down: int) -> None:
         os.close(pipe)
 
 
-def keep_only_pipes() -> None:
-    """Leave this process nothing but UP and DOWN."""
-    os.closerange(0, UP)
-    os.closerange(DOWN + 1, _ALL)
+@contextlib.contextmanager
+def pipes_places_taken() -> Iterator[None]:
+    """Keep what is opened meanwhile off the numbers that a worker's pipes will have."""
+    for place in (UP, DOWN):
+        os.dup2(1, place, inheritable=False)
+    try:
+        yield
+    finally:
+        for place in (UP, DOWN):
+            os.close(place)
+
+
+def random_sources(candidates: set[int]) -> frozenset[int]:
+    """Those of these descriptors that are the kernel's random source, open for reading only."""
+    return frozenset(
+        descriptor
+        for descriptor in candidates
+        if stat.S_ISCHR((about := os.fstat(descriptor)).st_mode)
+        and about.st_rdev in _RANDOM_SOURCES
+        and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+    )
+
+
+def keep_only_pipes(kept: frozenset[int]) -> None:
+    """Leave this process nothing but UP, DOWN and `kept`, none of which is below them."""
+    start = 0
+    for descriptor in sorted({UP, DOWN, *kept}):
+        os.closerange(start, descriptor)
+        start = descriptor + 1
+    os.closerange(start, _ALL)
 
 
 def close_all() -> None:

@@ -10,6 +10,7 @@ The zygote never reads a customer's byte and never runs a second thread (fork co
 calling one, with the locks of the others held). It exits when the host closes the channel.
 """
 
+import contextlib
 import gc
 import importlib
 import os
@@ -65,10 +66,11 @@ def _preload(control: socket.socket) -> tuple[Jail, Entry, Touch]:
         raise Refused(f"no such confinement steps: {', '.join(sorted(unknown))}")
     # The terminal's interrupt is the gateway's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for module in order.preload:
-        importlib.import_module(module)
-    entry, warm, touch = (_resolve(name) for name in (order.entry, order.warm, order.touch))
-    warm()
+    with descriptors.pipes_places_taken():
+        for module in order.preload:
+            importlib.import_module(module)
+        entry, warm, touch = (_resolve(name) for name in (order.entry, order.warm, order.touch))
+        warm()
     _KEPT.append(syscalls.touch_closures())
     threads = list(Path("/proc/self/task").iterdir())
     if len(threads) != 1:
@@ -90,8 +92,12 @@ _KEPT: list[object] = []
 
 
 def _guard(zygote: int) -> int:
-    """Wait for the zygote and end as it ended. Holds nothing open meanwhile."""
+    """Wait for the zygote and end as it ended, meanwhile with nothing open and nothing allowed."""
     descriptors.close_all()
+    # It reads nothing from anybody; this only keeps it from being worth an attack.
+    with contextlib.suppress(OSError):
+        privileges.forbid_new_privileges()
+        privileges.drop_capabilities()
     _, status = os.waitpid(zygote, 0)
     return os.waitstatus_to_exitcode(status) & 0xFF
 
@@ -101,7 +107,9 @@ def _settle(jail: Jail) -> None:
     # From here on nobody hears what is printed: stderr told the host of a start that failed.
     os.dup2(1, 2)
     sys.stdin = sys.stdout = sys.stderr = None
-    if stray := descriptors.open_now() - {0, 1, 2}:
+    stray = descriptors.open_now() - {0, 1, 2}
+    jail.random_sources = descriptors.random_sources(stray)
+    if stray := stray - jail.random_sources:
         raise Refused(f"preloading left descriptors open: {sorted(stray)}")
     confine(jail, Where.ZYGOTE)
     jail.prepare()

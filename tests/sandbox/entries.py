@@ -52,6 +52,10 @@ def warm_with_a_file() -> None:
     _LEFT_OPEN.append(os.open("/etc/hostname", os.O_RDONLY))
 
 
+def warm_with_a_random_source() -> None:
+    _LEFT_OPEN.append(os.open("/dev/urandom", os.O_RDONLY))
+
+
 _LEFT_OPEN: list[int] = []
 
 
@@ -151,6 +155,10 @@ def thread(_: str, __: list[bytes]) -> Answer:
     second.start()
     second.join()
     return _got(said[0])
+
+
+def read_random(_: str, __: list[bytes]) -> Answer:
+    return _got(len(os.read(_LEFT_OPEN[0], 16)))
 
 
 def root_again(_: str, __: list[bytes]) -> Answer:
@@ -275,6 +283,6 @@ ACTIONS: dict[str, Action] = {
         share_memory, shared_segment, executable_memory, signal_zygote, io_uring, root_again,
         thread, segfault, abort, forbidden_call, spin, hang, hang_in_c, allocate, allocate_in_c,
         leave, fail, half_a_reply, garbage, boast, hang_up_and_stay, linger,
-        speak_for_the_zygote, descriptors, grow,
+        speak_for_the_zygote, descriptors, grow, read_random,
     )
 }  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 
 from sandbox.errors import SandboxUnavailable, WorkerCrashed
 from sandbox.host.forkserver import Forkserver
-from tests.sandbox.zygotes import LIMITS, ask, order, zygote
+from tests.sandbox.zygotes import ENTRIES, LIMITS, ask, order, zygote
 
 FILES = frozenset({"landlock", "own-landlock", "empty-root", "limits", "filter"})
 WRITING = FILES | {"zygote-limits"}
@@ -119,6 +119,12 @@ async def test_a_worker_holds_its_two_pipes_and_nothing_else() -> None:
         assert (await ask(server, "descriptors")).header == b"got [3, 4]"
     async with zygote(order(omit={"descriptors"})) as server:
         assert (await ask(server, "descriptors")).header != b"got [3, 4]"
+
+
+async def test_a_random_source_that_a_library_holds_is_the_one_thing_a_worker_keeps() -> None:
+    async with zygote(order(warm=f"{ENTRIES}:warm_with_a_random_source")) as server:
+        assert (await ask(server, "descriptors")).header == b"got [3, 4, 5]"
+        assert (await ask(server, "read_random")).header == b"got 16"
 
 
 async def test_a_worker_cannot_become_root() -> None:
