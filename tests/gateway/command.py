@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 EPHEMERA = Path(sys.executable).parent / "ephemera"
+SERVE = (str(EPHEMERA), "serve", "--port", "0")
 # Only ever reached when something hangs.
 PATIENCE_S = 60.0
 # The banner's last line.
@@ -63,14 +64,17 @@ class Serving:
 
 
 @contextmanager
-def serving(home: Path, *arguments: str, **environ: str) -> Iterator[Serving]:
+def serving(
+    home: Path, *arguments: str, program: Sequence[str] = SERVE, **environ: str
+) -> Iterator[Serving]:
     """Start a service on any port; stop it at the end, whatever happened. Its log is in `home`."""
     with (home / "log").open("a") as log:
         process = subprocess.Popen(
-            [EPHEMERA, "serve", "--port", "0", *arguments],
+            [*program, *arguments],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            cwd=Path(__file__).parents[2],
             env=environment(home, **environ),
         )
     hung = threading.Timer(PATIENCE_S, process.kill)

@@ -1,0 +1,89 @@
+"""kill -9 of the gateway at every stage of a conversion's life: no credit is lost, none is kept."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.stages import Stage
+from ledger.ledger import Ledger
+from ledger.settings import LedgerSettings
+from tests.gateway.command import serving
+from tests.gateway.samples import opened, picture
+from tests.postgres import Server, private_home
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PEPPER = "a pepper for tests, not a secret"
+LEASE_S = 1.0
+OPENING = 100
+
+NOTHING: tuple[str, ...] = ()
+KEPT = ("consumption",)
+REFUNDED = ("consumption", "refund")
+# What may be in the books of a conversion whose gateway died at this stage, after the sweep.
+ALLOWED: dict[Stage, set[tuple[str, ...]]] = {stage: {REFUNDED} for stage in Stage} | {
+    Stage.RECEIVED: {NOTHING},
+    Stage.AUTHENTICATED: {NOTHING},
+    Stage.READ: {NOTHING},
+    Stage.PLANNED: {NOTHING},
+    Stage.DEBITING: {NOTHING},
+    Stage.SETTLED: {KEPT},
+}
+
+
+async def test_a_killed_gateway_leaves_exact_books_at_every_stage(postgres: Server) -> None:
+    async with postgres.database() as name:
+        with private_home() as home:
+            dsn = postgres.dsn(name)
+            settings = LedgerSettings(dsn=dsn, pepper=PEPPER.encode(), lease_s=LEASE_S)
+            async with Ledger.connect(settings) as ledger:
+                accounts = {stage: await _die_at(stage, ledger, home, dsn) for stage in Stage}
+                # This process is the other gateway whose sweeper finds what the dead ones left.
+                async with asyncio.timeout(60):
+                    while (await ledger.trial_balance()).open_debits:  # noqa: ASYNC110 -- in the database
+                        await asyncio.sleep(0.05)
+                assert await ledger.audit() == []
+                for stage, account_id in accounts.items():
+                    entries = list(reversed(await ledger.entries(account_id)))
+                    kinds = tuple(entry.kind for entry in entries[1:])
+                    assert kinds in ALLOWED[stage], (stage, kinds)
+                    balance = await ledger.balance(account_id)
+                    assert balance == OPENING - (kinds == KEPT), stage
+
+
+async def _die_at(stage: Stage, ledger: Ledger, home: Path, dsn: str) -> int:
+    """Convert with a gateway that is killed at the stage; gives the account that paid."""
+    account = await ledger.accounts.create(f"killed at {stage}", OPENING)
+    key = await ledger.keys.create(account.id, "test")
+    with serving(
+        home,
+        program=[sys.executable, "-m", "tests.gateway.killed_at", stage],
+        EPHEMERA__SERVER__PORT="0",
+        EPHEMERA__LEDGER__DSN=dsn,
+        EPHEMERA__LEDGER__PEPPER=PEPPER,
+        EPHEMERA__LEDGER__LEASE_S=str(LEASE_S),
+    ) as service:
+        body = await _convert(service.url, key.secret)
+        if stage is Stage.SETTLED:
+            assert body is not None
+        if body is not None:
+            assert opened(body).format == "WEBP"
+        assert await asyncio.to_thread(service.process.wait, 60) == -signal.SIGKILL
+    return account.id
+
+
+async def _convert(url: str, key: str) -> bytes | None:
+    """The result, or None where the connection died first."""
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(f"{url}/v1/convert/png/webp", data=picture()) as response,
+        ):
+            return await response.read()
+    except aiohttp.ClientError:
+        return None
