@@ -169,3 +169,20 @@ async def test_help_is_given_for_every_command(home: Path) -> None:
         ended = run(command, "--help", home=home)
         assert ended.returncode == 0
         assert command in ended.stdout.decode()
+
+
+async def test_the_doctor_finds_a_healthy_machine_healthy(
+    home: Path, database: dict[str, str]
+) -> None:
+    for environ in ({}, database):
+        seen = run("doctor", home=home, environ=environ)
+        assert seen.returncode == 0, seen.stdout
+        assert "isolation strict holds" in seen.stdout.decode()
+
+
+async def test_the_doctor_says_what_is_missing(home: Path) -> None:
+    nowhere = {"EPHEMERA__LEDGER__DSN": f"postgresql://x@/x?host={home}/nowhere"}
+    seen = run("doctor", home=home, environ=nowhere)
+    assert seen.returncode == 69
+    assert "MISSING\tdatabase" in seen.stdout.decode()
+    assert "ok\tsandbox" in seen.stdout.decode()
