@@ -1,9 +1,14 @@
 """The last step of colour: a mode that the target holds, and palettes for GIF."""
 
+import math
+
 from PIL import Image
 
 from engine.converters.colour import Colour, flatten
 from engine.converters.image.targets import Target
+
+# Enough to find 256 colours that stand for a picture.
+_PALETTE_PIXELS = 500_000
 
 
 def fit_mode(
@@ -62,7 +67,13 @@ def _pad_palette(image: Image.Image) -> Image.Image:
 
 
 def _quantise(image: Image.Image, colours: int, *, dither: bool) -> Image.Image:
-    reduced = image.quantize(colours, method=Image.Quantize.MEDIANCUT)
-    if not dither or image.getcolors(colours) is not None:
+    if image.getcolors(colours) is not None:
+        return image.quantize(colours, method=Image.Quantize.MEDIANCUT)
+    # The palette of a smaller copy is as good, and found in a fraction of the time.
+    step = max(1, math.isqrt(image.width * image.height // _PALETTE_PIXELS))
+    sample = image.reduce(step) if step > 1 else image
+    reduced = sample.quantize(colours, method=Image.Quantize.MEDIANCUT)
+    if not dither and sample is image:
         return reduced
-    return image.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG)
+    diffusion = Image.Dither.FLOYDSTEINBERG if dither else Image.Dither.NONE
+    return image.quantize(palette=reduced, dither=diffusion)
