@@ -5,12 +5,14 @@ and roles. A database is made from a migrated template, which takes about 30 ms.
 """
 
 import asyncio
+import fcntl
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +20,9 @@ import asyncpg
 
 from ledger.embedded import EmbeddedPostgres
 from ledger.migrate import migrate
+
+# Of servers that a whole session shares; see _stop_leftovers.
+_SESSION_PREFIX = "eph-session-"
 
 TEST_DSN = os.environ.get("EPHEMERA_TEST_DSN")
 
@@ -76,7 +81,8 @@ def serving() -> Iterator[Server]:
         asyncio.run(server.make_template())
         yield server
         return
-    with private_home() as home, asyncio.Runner() as runner:
+    _stop_leftovers()
+    with private_home(_SESSION_PREFIX) as home, asyncio.Runner() as runner:
         embedded = EmbeddedPostgres(home, durable=False)
         runner.run(embedded.__aenter__())
         try:
@@ -88,10 +94,22 @@ def serving() -> Iterator[Server]:
 
 
 @contextmanager
-def private_home() -> Iterator[Path]:
+def private_home(prefix: str = "eph-") -> Iterator[Path]:
     """Give a home for an embedded server: short, and reachable for the account it drops to."""
-    home = Path(tempfile.mkdtemp(prefix="eph-"))
+    home = Path(tempfile.mkdtemp(prefix=prefix))
     try:
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _stop_leftovers() -> None:
+    """Stop the servers of sessions that were killed: as designed, theirs ran on."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_SESSION_PREFIX}*"):
+        root = home / "postgres"
+        with suppress(OSError, ValueError), (root / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            pid = int((root / "data/postmaster.pid").read_text().splitlines()[0])
+            if str(root / "data") in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGINT)
+            shutil.rmtree(home, ignore_errors=True)

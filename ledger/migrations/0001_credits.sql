@@ -256,9 +256,10 @@ begin
 
         elsif op.kind = 'debit' then
             if op.debit_seq is not null then   -- made by an earlier call whose answer was lost
-                refunded := exists (select from entry e
-                    where e.account_id = op.account and e.conversion_id = op.conversion
-                      and e.kind = 'refund');
+                refunded := op.open_amount is not null and op.refund_too   -- in this batch
+                    or exists (select from entry e
+                        where e.account_id = op.account and e.conversion_id = op.conversion
+                          and e.kind = 'refund');
                 outcomes[op.at] := case when refunded then 'lapsed' else 'done' end;
                 balances[op.at] := op.debit_balance;
                 seqs[op.at] := op.debit_seq;
