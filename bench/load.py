@@ -44,7 +44,9 @@ def kinds() -> dict[str, Kind]:
     return {
         "icon": Kind("64 px PNG to JPEG", "/v1/convert/png/jpeg", corpus.png_64px()),
         "web": Kind("1 MP JPEG to 400 px", "/v1/convert/jpeg/jpeg?width=400", corpus.jpeg_1mp()),
-        "photo": Kind("12 MP JPEG to 800 px", "/v1/convert/jpeg/jpeg?width=800", corpus.jpeg_12mp()),
+        "photo": Kind(
+            "12 MP JPEG to 800 px", "/v1/convert/jpeg/jpeg?width=800", corpus.jpeg_12mp()
+        ),
     }
 
 
@@ -107,9 +109,7 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-async def measure(
-    service: Service, label: str, run: Callable[[], Awaitable[list[Shot]]]
-) -> float:
+async def measure(service: Service, label: str, run: Callable[[], Awaitable[list[Shot]]]) -> float:
     """Run one loop, print its row, return the good answers a second."""
     cpu_before = cpu.cpu_s(service.pid)
     gateway_before = cpu.own_cpu_s(service.pid)

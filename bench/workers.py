@@ -13,6 +13,7 @@ import sys
 import time
 
 import msgspec
+import uvloop
 
 from bench import corpus, cpu
 from engine.engine import Engine, EngineConfig
@@ -107,8 +108,6 @@ async def compare(rounds: int) -> None:
 
 def main(argv: list[str]) -> None:
     """`python -m bench workers [ROUNDS]`."""
-    import uvloop
-
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(compare(int(argv[0]) if argv else 7))
 

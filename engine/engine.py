@@ -128,9 +128,7 @@ class Engine:
         wanted = formats.find(target).name
         options = dict(options)
         operation = options.pop("operation", None)
-        converter = registry.converter_for(
-            sources[0], wanted, operation, inputs=len(uploads)
-        )
+        converter = registry.converter_for(sources[0], wanted, operation, inputs=len(uploads))
         for other in sources:
             if other not in converter.sources:
                 raise errors.ConversionUnsupported(
@@ -143,7 +141,7 @@ class Engine:
             family=converter.family,
             sources=sources,
             target=wanted,
-            options=registry.parse_options(converter, options),
+            options=registry.parse_options(converter, options, target=wanted),
             inputs=tuple(uploads),
         )
         if job.input_bytes > family.limits.input_bytes_max:

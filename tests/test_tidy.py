@@ -21,7 +21,7 @@ OWNERS = {
     "asyncpg": ("ledger/",),
     "ctypes": ("sandbox/",),
     "cyclopts": ("gateway/",),
-    "cykooz": ("engine/converters/image/",),
+    "cykooz_resizer": ("engine/converters/image/",),
     "img2pdf": ("engine/converters/",),
     "pikepdf": ("engine/converters/",),
     "PIL": ("engine/converters/",),
@@ -100,7 +100,11 @@ def test_every_dependency_has_one_owner(trees: dict[Path, ast.Module]) -> None:
 
 def test_every_declared_dependency_is_imported_somewhere(trees: dict[Path, ast.Module]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    modules = {"cykooz.resizer": "cykooz", "pillow": "PIL", "prometheus-client": "prometheus_client"}
+    modules = {
+        "cykooz.resizer": "cykooz_resizer",
+        "pillow": "PIL",
+        "prometheus-client": "prometheus_client",
+    }
     declared = {re.split(r"[<>=]", line)[0] for line in project["dependencies"]}
     used = {name.partition(".")[0] for tree in trees.values() for name in imports(tree)}
     assert {name for name in declared if modules.get(name, name) not in used} == set()

@@ -17,11 +17,11 @@ from typing import Self
 _STDERR_BYTES = 2_000
 
 # The whole environment of a zygote and its workers. The tunables make big allocations fresh huge
-# pages (a third of a large conversion's time went into page faults), fix the threshold that small
-# warm-ups would leave low, and keep threads from reserving 64 MB of address space each.
+# pages, keep the warm-up's own out of the heap (`jail/heap.py` lifts that threshold for the
+# workers), and keep threads from reserving 64 MB of address space each.
 _ENVIRONMENT = {
     "GLIBC_TUNABLES": (
-        "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=67108864:glibc.malloc.arena_max=1"
+        "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=131072:glibc.malloc.arena_max=1"
     ),
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

@@ -173,13 +173,6 @@ def prctl(option: int, argument: int = 0) -> int:
     return syscall("prctl", option, argument, 0, 0, 0)
 
 
-def malloc_trim() -> None:
-    """Give the free pages of the heap back to the kernel (glibc only; elsewhere nothing)."""
-    trim = getattr(_LIBC, "malloc_trim", None)
-    if trim is not None:
-        trim(ctypes.c_size_t(0))
-
-
 def touch_closures() -> object:
     """Make libffi allocate its page of closures now, and return what keeps it.
 

@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 
 from sandbox import spec, wire
-from sandbox.jail import descriptors, landlock, privileges, probe, syscalls
+from sandbox.jail import descriptors, heap, landlock, privileges, probe, syscalls
 from sandbox.jail.child import Entry, Touch, become_worker, sentence
 from sandbox.jail.confine import NAMES, STEPS, Jail, Refused, Where, confine, take
 
@@ -113,13 +113,11 @@ def _settle(jail: Jail) -> None:
         raise Refused(f"preloading left descriptors open: {sorted(stray)}")
     confine(jail, Where.ZYGOTE)
     jail.prepare()
-    # Freed pages of the warm-up would be copied by every child that reuses them; given back, a
-    # child gets fresh zero pages, huge ones where it asks for much. Frozen objects and a
-    # collector at rest keep the rest of the heap shared.
+    # Frozen objects and a collector at rest keep the interpreter's pages shared with the children.
     gc.collect()
     gc.freeze()
     gc.disable()
-    syscalls.malloc_trim()
+    heap.settle()
 
 
 class Zygote:

@@ -73,7 +73,7 @@ def test_an_unknown_option_is_refused_by_name() -> None:
 
 
 def test_an_option_out_of_range_is_refused_with_its_range() -> None:
-    with pytest.raises(errors.OptionInvalid, match="quality.*100"):
+    with pytest.raises(errors.OptionInvalid, match=r"quality.*100"):
         plan("png", "jpeg", PNG, quality="101")
 
 

@@ -5,7 +5,7 @@ Transparent pixels weigh nothing: alpha is multiplied in before and divided out 
 Measured on a 12-megapixel photograph to 800 pixels: 11 ms against Pillow's 110 ms, 57 dB apart.
 """
 
-from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer  # type: ignore[import-untyped]  # ships no types
+from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 from PIL import Image, JpegImagePlugin
 
 from engine.converters.image.geometry import Box, Layout, Size
