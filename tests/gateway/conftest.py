@@ -1,9 +1,11 @@
 """One real service for all tests of the gateway, and books that are audited after each of them."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
+import uvloop
 
 from engine.engine import Engine, EngineConfig
 from ledger.ledger import Ledger
@@ -57,3 +59,8 @@ async def service(shared_service: Service) -> AsyncIterator[Service]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def customer(service: Service) -> Customer:
     return await service.customer()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the service runs on."""
+    return {"uvloop": uvloop.new_event_loop}
