@@ -1,6 +1,7 @@
 """The command line put together: subcommands, and what every error becomes."""
 
 import sys
+from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
@@ -13,6 +14,7 @@ from ledger.errors import LedgerError
 app = App(
     name="ephemera",
     help="A self-hosted file-conversion service: a file in, a file out, nothing of it remains.",
+    version=version("ephemera"),
 )
 app.command(serve.serve)
 app.command(migrate.migrate)

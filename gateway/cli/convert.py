@@ -15,7 +15,7 @@ from engine.engine import Engine
 from engine.errors import FormatUnknown, OptionInvalid
 from engine.job import Buffer, Output
 from gateway import downloads
-from gateway.cli.terminal import DEFAULTS, Exit, Source, complain, run
+from gateway.cli.terminal import CONFIGURED, Configured, Exit, complain, run
 from gateway.config import EngineSection, Settings
 
 PIPE = "-"
@@ -38,10 +38,13 @@ def convert(
     ] = None,
     option: Annotated[
         list[str] | None,
-        Parameter(help="An option of the conversion, as name=value; may be given several times."),
+        Parameter(
+            help="An option of the conversion, as name=value; may be given several times.",
+            negative="",
+        ),
     ] = None,
-    quiet: Annotated[bool, Parameter(help="No progress, even on a terminal.")] = False,
-    source: Source = DEFAULTS,
+    quiet: Annotated[bool, Parameter(help="No progress, even on a terminal.", negative="")] = False,
+    source: Configured = CONFIGURED,
 ) -> int:
     """Convert files here, in the same sandbox as the service, without a server and without credits.
 

@@ -8,7 +8,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from gateway.api.health import ServiceStatus
-from gateway.cli.terminal import DEFAULTS, Exit, Source, complain, run, table
+from gateway.cli.terminal import CONFIGURED, Configured, Exit, complain, run, table
 from gateway.config import Settings
 
 app = App(name="ops", help="Look at a running service.")
@@ -23,8 +23,8 @@ def status(
     url: Annotated[
         str | None, Parameter(help="The service. [http:// and server.host, server.port]")
     ] = None,
-    json: Annotated[bool, Parameter(help="Print the service's own JSON.")] = False,
-    source: Source = DEFAULTS,
+    json: Annotated[bool, Parameter(help="Print the service's own JSON.", negative="")] = False,
+    source: Configured = CONFIGURED,
 ) -> int:
     """Show slots, spares, the waiting line and what stands against readiness.
 

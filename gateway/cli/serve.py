@@ -20,7 +20,7 @@ def serve(
 
     On the first start a demo account is made, and its API key is printed once.
     """
-    run(server.serve(source.settings(host=host, port=port), announce))
+    run(server.serve(source.settings(server__host=host, server__port=port), announce))
 
 
 FIRST_START = """

@@ -53,26 +53,38 @@ EXITS: Mapping[type[BaseException], Exit] = {
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Source:
+class Configured:
     """Where the settings come from; the same for every command."""
 
     config: Annotated[
         Path | None, Parameter(help="A TOML file with settings. Also: EPHEMERA_CONFIG.")
     ] = None
+
+    def settings(self, **overrides: object) -> Settings:
+        """Load everything, with `section__name` overrides on top, and set up the log."""
+        settings = load(
+            os.environ, self.config, {_setting(name): value for name, value in overrides.items()}
+        )
+        logs.configure(settings.log.level, settings.log.format)
+        return settings
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Source(Configured):
+    """The same for commands that need the ledger."""
+
     database_url: Annotated[
         str | None,
         Parameter(help="A PostgreSQL 15 or later, instead of the private one in EPHEMERA_HOME."),
     ] = None
 
-    def settings(self, **server: Any) -> Settings:
-        """Load everything, with the command line on top, and set up the log."""
-        overrides = {("server", name): value for name, value in server.items()}
-        overrides["ledger", "dsn"] = self.database_url
-        settings = load(os.environ, self.config, overrides)
-        logs.configure(settings.log.level, settings.log.format)
-        return settings
+    def settings(self, **overrides: object) -> Settings:
+        """Load everything, with the named database."""
+        return super().settings(ledger__dsn=self.database_url, **overrides)
 
 
+CONFIGURED = Configured()
 DEFAULTS = Source()
 
 
@@ -107,3 +119,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         print(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
+
+
+def _setting(name: str) -> tuple[str, str]:
+    section, _, setting = name.partition("__")
+    return section, setting

@@ -2,14 +2,18 @@
 
 import io
 import json
+import os
+import pty
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pikepdf
 import pytest
 import pytest_asyncio
 
-from tests.gateway.command import run, serving
+from tests.gateway.command import EPHEMERA, environment, run, serving
 from tests.gateway.samples import document, opened, picture
 from tests.postgres import Server, private_home
 
@@ -164,6 +168,10 @@ async def test_a_running_service_can_be_looked_at(home: Path, database: dict[str
     assert "no service answers" in gone.stderr.decode()
 
 
+async def test_the_version_is_the_packages(home: Path) -> None:
+    assert run("--version", home=home).stdout.decode().strip() == version("ephemera")
+
+
 async def test_help_is_given_for_every_command(home: Path) -> None:
     for command in ("serve", "migrate", "accounts", "keys", "convert", "ops", "doctor"):
         ended = run(command, "--help", home=home)
@@ -186,3 +194,22 @@ async def test_the_doctor_says_what_is_missing(home: Path) -> None:
     assert seen.returncode == 69
     assert "MISSING\tdatabase" in seen.stdout.decode()
     assert "ok\tsandbox" in seen.stdout.decode()
+
+
+async def test_progress_is_for_terminals_only(home: Path, tmp_path: Path) -> None:
+    source = tmp_path / "a.jpg"
+    source.write_bytes(picture("JPEG"))
+    for quiet, expected in (((), "jpeg to webp"), (("--quiet",), "")):
+        ours, theirs = pty.openpty()
+        subprocess.run(
+            [EPHEMERA, "convert", source, tmp_path / "a.webp", *quiet],
+            stderr=theirs,
+            check=True,
+            timeout=60,
+            env=environment(home),
+        )
+        os.write(theirs, b"\nend\n")
+        os.close(theirs)
+        seen = os.read(ours, 65_536).decode()
+        os.close(ours)
+        assert (expected in seen) if expected else seen.split() == ["end"]
