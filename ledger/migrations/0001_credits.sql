@@ -193,8 +193,8 @@ begin
                o.amount as open_amount, o.key as open_key,
                d.seq as debit_seq, d.balance_after as debit_balance,
                k.fingerprint as key_fingerprint, ko.conversion_id is not null as key_open,
-               min(u.ordinality) over (partition by u.account, u.kind, u.conversion, u.reference)
-                   ::int as first_at,
+               min(u.ordinality) over (partition by u.account, u.kind, u.conversion)::int
+                   as first_at,
                min(u.ordinality) over (partition by u.account, u.key)::int as key_first_at,
                bool_or(u.kind = 'refund') over (partition by u.account, u.conversion)
                    as refund_too
@@ -223,22 +223,21 @@ begin
             result := 'account_unknown';
 
         elsif op.kind in ('purchase', 'adjustment') then
-            select e.seq, e.amount, e.balance_after into booked from entry e
-             where e.account_id = op.account and e.kind = op.kind::kind
-               and e.reference = op.reference;
+            -- Booked before, or by this batch.
+            select b.seq, b.amount, b.balance_after into booked
+              from (select * from entry e
+                     where e.account_id = op.account and e.kind = op.kind::kind
+                       and e.reference = op.reference
+                    union all
+                    select * from unnest(made) m
+                     where m.account_id = op.account and m.kind = op.kind::kind
+                       and m.reference = op.reference) b;
             if found then
                 result := case when booked.amount = op.amount then 'repeat'
                                else 'reference_used' end;
                 outcomes[op.at] := result;
                 balances[op.at] := booked.balance_after;
                 seqs[op.at] := booked.seq;
-                continue;
-            elsif op.first_at < op.at and outcomes[op.first_at] in ('done', 'repeat') then
-                result := case when p_amount[op.first_at] = op.amount then 'repeat'
-                               else 'reference_used' end;
-                outcomes[op.at] := result;
-                balances[op.at] := balances[op.first_at];
-                seqs[op.at] := seqs[op.first_at];
                 continue;
             elsif op.status = 'closed' then
                 result := 'account_closed';
