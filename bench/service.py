@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 PROJECT = Path(__file__).parents[1]
-EPHEMERA = Path(sys.executable).parent / "ephemera"
+SERVE = (str(Path(sys.executable).parent / "ephemera"), "serve", "--port", "0")
 # More than any bench converts.
 CREDITS = 1_000_000_000
 # initdb and two zygotes take about three seconds; a busy machine, ten times that.
@@ -33,12 +33,16 @@ TCP_LISTEN = "0A"
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """A service that answers. `home` is None for one that was not started here."""
+    """A service that answers. `home` and `process` are None where it was not started here.
+
+    `key` is the demo account's, empty where that account was made by an earlier start.
+    """
 
     url: str
     key: str
     pid: int
     home: Path | None = None
+    process: subprocess.Popen[str] | None = None
 
     @property
     def log(self) -> str:
@@ -59,23 +63,34 @@ async def running_service(
         return
     home = Path(tempfile.mkdtemp(prefix="ephemera-bench-"))
     try:
-        process = _start(home, settings or {})
-        try:
-            async with asyncio.timeout(START_MAX_S):
-                banner = await asyncio.to_thread(_banner, process)
-            yield Service(
-                url=_found(r"http://\S+", banner, home),
-                key=_found(r"eph_live_\w+", banner, home),
-                pid=process.pid,
-                home=home,
-            )
-        finally:
-            await asyncio.to_thread(_stop, process)
+        async with started(home, settings) as service:
+            yield service
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _start(home: Path, settings: Mapping[str, str]) -> "subprocess.Popen[str]":
+@asynccontextmanager
+async def started(
+    home: Path, settings: Mapping[str, str] | None = None, program: Sequence[str] = SERVE
+) -> AsyncIterator[Service]:
+    """A service with its data in `home`; stopped in order at the end, if it still runs then."""
+    process = _start(home, settings or {}, program)
+    try:
+        async with asyncio.timeout(START_MAX_S):
+            banner = await asyncio.to_thread(_banner, process)
+        url, key = re.search(r"http://\S+", banner), re.search(r"eph_live_\w+", banner)
+        if url is None:
+            raise SystemExit(f"the service did not start:\n{(home / 'log').read_text()[-2000:]}")
+        yield Service(
+            url=url[0], key=key[0] if key else "", pid=process.pid, home=home, process=process
+        )
+    finally:
+        await asyncio.to_thread(_stop, process)
+
+
+def _start(
+    home: Path, settings: Mapping[str, str], program: Sequence[str]
+) -> "subprocess.Popen[str]":
     """Start it with nothing of this process's settings."""
     plain = {name: text for name, text in os.environ.items() if not name.startswith("EPHEMERA")}
     own = {
@@ -85,7 +100,7 @@ def _start(home: Path, settings: Mapping[str, str]) -> "subprocess.Popen[str]":
     }
     with (home / "log").open("a") as log:
         return subprocess.Popen(
-            [str(EPHEMERA), "serve", "--port", "0"],
+            program,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -104,13 +119,6 @@ def _banner(process: "subprocess.Popen[str]") -> str:
         if line.startswith(END_OF_BANNER):
             break
     return banner
-
-
-def _found(pattern: str, banner: str, home: Path) -> str:
-    match = re.search(pattern, banner)
-    if match is None:
-        raise SystemExit(f"the service did not start:\n{(home / 'log').read_text()[-2000:]}")
-    return match[0]
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:
