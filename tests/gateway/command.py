@@ -13,7 +13,7 @@ from pathlib import Path
 EPHEMERA = Path(sys.executable).parent / "ephemera"
 SERVE = (str(EPHEMERA), "serve", "--port", "0")
 # Only ever reached when something hangs.
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 # The banner's last line.
 END = "Ctrl-C stops it, after what runs is finished.\n"
 

@@ -22,7 +22,7 @@ from ledger.credits.operation import Entry
 from ledger.ledger import Ledger
 
 # Only ever reached when something hangs.
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 async def until(condition: Callable[[], bool]) -> None:

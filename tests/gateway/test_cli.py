@@ -205,7 +205,7 @@ async def test_progress_is_for_terminals_only(home: Path, tmp_path: Path) -> Non
             [EPHEMERA, "convert", source, tmp_path / "a.webp", *quiet],
             stderr=theirs,
             check=True,
-            timeout=60,
+            timeout=180,
             env=environment(home),
         )
         os.write(theirs, b"\nend\n")

@@ -18,8 +18,8 @@ from tests.postgres import Server, private_home
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# Seconds of work for an encoder, so that a signal finds it at work.
-SLOW = noise(1500, 1500)
+# A second of work for an encoder, so that a signal finds it at work.
+SLOW = noise(1000, 1000)
 
 
 @pytest.fixture
@@ -81,15 +81,16 @@ async def test_a_database_that_does_not_answer_is_said(home: Path) -> None:
 
 
 async def test_a_stop_lets_a_conversion_finish(home: Path, dsn: str) -> None:
-    with serving(home, "--database-url", dsn) as service:
+    patience = {"EPHEMERA__SERVER__DRAIN_S": "3600"}
+    with serving(home, "--database-url", dsn, **patience) as service:
         assert service.key
         conversion = asyncio.create_task(_convert(service.url, service.key))
         await _busy(service.url)
         service.process.send_signal(signal.SIGTERM)
         status, body = await conversion
         assert status == 200
-        assert opened(body).size == (1500, 1500)
-        assert await asyncio.to_thread(service.process.wait, 60) == 0
+        assert opened(body).size == (1000, 1000)
+        assert await asyncio.to_thread(service.process.wait, 180) == 0
 
 
 async def test_what_cannot_finish_is_refunded_and_told(home: Path, dsn: str) -> None:
@@ -101,7 +102,7 @@ async def test_what_cannot_finish_is_refunded_and_told(home: Path, dsn: str) -> 
         service.process.send_signal(signal.SIGTERM)
         status, body = await conversion
         assert (status, json.loads(body)["code"]) == (503, "draining")
-        assert await asyncio.to_thread(service.process.wait, 60) == 0
+        assert await asyncio.to_thread(service.process.wait, 180) == 0
     await _is_refunded(home, dsn, service.key)
 
 
@@ -116,7 +117,7 @@ async def test_a_second_signal_hurries(home: Path, dsn: str) -> None:
         service.process.send_signal(signal.SIGINT)
         status, body = await conversion
         assert (status, json.loads(body)["code"]) == (503, "draining")
-        assert await asyncio.to_thread(service.process.wait, 60) == 0
+        assert await asyncio.to_thread(service.process.wait, 180) == 0
 
 
 async def test_a_signal_during_the_start_gives_it_up_in_order(home: Path) -> None:
@@ -129,7 +130,7 @@ async def test_a_signal_during_the_start_gives_it_up_in_order(home: Path) -> Non
     while not (home / "postgres").exists():  # noqa: ASYNC110 -- another process makes it
         await asyncio.sleep(0.005)
     process.send_signal(signal.SIGTERM)
-    out, _ = await asyncio.to_thread(process.communicate, timeout=60)
+    out, _ = await asyncio.to_thread(process.communicate, timeout=180)
     assert process.returncode == 0
     assert b"converts files" not in out
     assert not (home / "postgres" / "data" / "postmaster.pid").exists()
@@ -156,7 +157,7 @@ async def _convert(url: str, key: str) -> tuple[int, bytes]:
 
 async def _busy(url: str) -> None:
     """Wait until a worker converts."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             now = await _get(f"{url}/status", None)
             engine = now["engine"]
@@ -167,7 +168,7 @@ async def _busy(url: str) -> None:
 
 async def _refused(port: int) -> None:
     """Wait until nobody new is accepted: the drain has begun."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

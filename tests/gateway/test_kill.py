@@ -43,7 +43,7 @@ async def test_a_killed_gateway_leaves_exact_books_at_every_stage(postgres: Serv
             async with Ledger.connect(settings) as ledger:
                 accounts = {stage: await _die_at(stage, ledger, home, dsn) for stage in Stage}
                 # This process is the other gateway whose sweeper finds what the dead ones left.
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(180):
                     while (await ledger.trial_balance()).open_debits:  # noqa: ASYNC110 -- in the database
                         await asyncio.sleep(0.05)
                 assert await ledger.audit() == []
@@ -72,7 +72,7 @@ async def _die_at(stage: Stage, ledger: Ledger, home: Path, dsn: str) -> int:
             assert body is not None
         if body is not None:
             assert opened(body).format == "WEBP"
-        assert await asyncio.to_thread(service.process.wait, 60) == -signal.SIGKILL
+        assert await asyncio.to_thread(service.process.wait, 180) == -signal.SIGKILL
     return account.id
 
 
