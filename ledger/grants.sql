@@ -26,3 +26,10 @@ grant insert on accounts.profile to ephemera_app;
 -- Keys are made and revoked, never rewritten.
 grant insert on accounts.api_key to ephemera_app;
 grant update (revoked_at) on accounts.api_key to ephemera_app;
+
+-- The later life of the books; each of these checks its own conditions.
+grant execute on function credits.goodwill to ephemera_app;
+grant execute on function credits.seal_days to ephemera_app;
+grant execute on function credits.broken_seals to ephemera_app;
+grant execute on function credits.purge to ephemera_app;
+grant execute on function accounts.erase to ephemera_app;

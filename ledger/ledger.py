@@ -6,7 +6,8 @@
             …
 
 What runs behind it: one writer for all credits (`credits/writer.py`), the heart-beat of this
-process's lease, a sweeper for what dead processes left open, and a listener for changed keys.
+process's lease, a sweeper for what dead processes left open, upkeep, and a listener for changed
+keys.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from ledger.credits.history import TrialBalance, Violation
 from ledger.credits.lease import Lease
 from ledger.credits.operation import Entry, IdempotencyKey
 from ledger.credits.sweeper import Sweeper
+from ledger.credits.upkeep import Upkeep
 from ledger.credits.writer import Writer
 from ledger.database import Database
 from ledger.errors import LedgerUnavailable
@@ -45,6 +47,7 @@ class Ledger:
         accounts: Accounts,
         keys: Keys,
         sweeper: Sweeper,
+        upkeep: Upkeep,
         writer: Writer,
         database: Database,
         availability: Availability,
@@ -52,6 +55,7 @@ class Ledger:
         self.accounts = accounts
         self.keys = keys
         self.sweeper = sweeper
+        self.upkeep = upkeep
         self._writer = writer
         self._database = database
         self._availability = availability
@@ -85,16 +89,18 @@ class Ledger:
             writer = Writer(connector, lease, availability, settings)
             keys = Keys(database, availability, settings)
             sweeper = Sweeper(database, writer, lease_s=settings.lease_s)
+            upkeep = Upkeep(database)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
                 sweeper=sweeper,
+                upkeep=upkeep,
                 writer=writer,
                 database=database,
                 availability=availability,
             )
             async with _running(writer.run()):
-                background = [lease.keep(database), sweeper.run()]
+                background = [lease.keep(database), sweeper.run(), upkeep.run()]
                 if not settings.pooled:
                     background.append(keys.listen(connector))
                 async with _running(*background):
@@ -129,7 +135,9 @@ class Ledger:
 
     async def audit(self) -> list[Violation]:
         """Give everything that must never be; empty is the only good answer."""
-        return await history.audit(self._database)
+        violations = await history.audit(self._database)
+        broken = await self.upkeep.broken_seals()
+        return violations + [Violation(f"broken seal of {day}", 0, None) for day in broken]
 
     async def trial_balance(self) -> TrialBalance:
         """Add up all accounts."""

@@ -22,6 +22,19 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION accounts.erase(p_account bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'accounts', 'pg_temp'
+    AS $$
+begin
+    if not exists (select from credits.account where id = p_account and status = 'closed') then
+        return false;
+    end if;
+    delete from api_key where account_id = p_account;
+    update profile set name = 'erased ' || p_account where account_id = p_account;
+    return true;
+end $$;
+
 CREATE PROCEDURE credits.apply(IN p_gateway bigint, IN p_lifetime interval, IN p_kind text[], IN p_account bigint[], IN p_amount bigint[], IN p_conversion uuid[], IN p_key text[], IN p_fingerprint bytea[], IN p_reference text[], IN p_reason text[], INOUT outcomes text[], INOUT balances bigint[], INOUT seqs bigint[])
     LANGUAGE plpgsql
     AS $$
@@ -34,6 +47,34 @@ begin
       from credits.post(p_gateway, p_lifetime, p_kind, p_account, p_amount, p_conversion,
                         p_key, p_fingerprint, p_reference, p_reason) t;
     commit;
+end $$;
+
+CREATE FUNCTION credits.broken_seals() RETURNS SETOF date
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'credits', 'pg_temp'
+    AS $$
+    select s.day
+      from (select *, lag(digest) over (order by day) as previous,
+                   lag(day) over (order by day) as previous_day from seal) s
+      left join lateral day_content(s.day) c on s.day > now() - interval '7 years'
+     where s.digest <> sha256(coalesce(s.previous, ''::bytea) || s.content)
+        or s.previous_day <> s.day - 1
+        or (c.content, c.entries, c.total) is distinct from (s.content, s.entries, s.total)
+           and s.day > now() - interval '7 years'
+     order by s.day
+$$;
+
+CREATE FUNCTION credits.check_account_retention() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'credits', 'pg_temp'
+    AS $$
+begin
+    if not exists (select from tombstone t where t.account_id = old.id)
+       or exists (select from entry e where e.account_id = old.id) then
+        raise exception 'credits.account is kept for seven years after it was closed'
+            using errcode = 'restrict_violation';
+    end if;
+    return old;
 end $$;
 
 CREATE FUNCTION credits.check_chain() RETURNS trigger
@@ -75,6 +116,38 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION credits.check_retention() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'credits', 'pg_temp'
+    AS $$
+begin
+    if exists (select from gone g
+                where not exists (select from tombstone t
+                                   where t.account_id = g.account_id
+                                     and t.closed_at < now() - interval '7 years')) then
+        raise exception '%.% is kept for seven years after the account was closed',
+            tg_table_schema, tg_table_name using errcode = 'restrict_violation';
+    end if;
+    return null;
+end $$;
+
+CREATE FUNCTION credits.day_content(p_day date, OUT entries bigint, OUT total numeric, OUT content bytea) RETURNS record
+    LANGUAGE sql STABLE
+    SET search_path TO 'credits', 'pg_temp'
+    AS $$
+    select count(*), coalesce(sum(e.amount), 0),
+           sha256(coalesce(string_agg(sha256(
+               int8send(e.account_id) || int8send(e.seq) || int8send(e.amount)
+               || int8send(e.balance_after) || convert_to(e.kind::text, 'UTF8')
+               || coalesce(uuid_send(e.conversion_id), '\x00') || '\x00'
+               || coalesce(convert_to(e.reference, 'UTF8'), '') || '\x00'
+               || coalesce(convert_to(e.reason, 'UTF8'), '')),
+               ''::bytea order by e.account_id, e.seq), ''::bytea))
+      from entry e
+     where e.created_at >= p_day::timestamp at time zone 'UTC'
+       and e.created_at < (p_day + 1)::timestamp at time zone 'UTC'
+$$;
+
 CREATE FUNCTION credits.deny_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -96,6 +169,43 @@ CREATE FUNCTION credits.forget_keys(p_limit integer) RETURNS bigint
         returning 1)
     select count(*) from gone
 $$;
+
+CREATE FUNCTION credits.goodwill(p_account bigint, p_conversion uuid, p_amount bigint, p_reference text, p_reason text, OUT outcome text, OUT balance_after bigint) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'credits', 'pg_temp'
+    AS $$
+declare
+    a account;
+    debit entry;
+    refund entry;
+begin
+    select * into a from account where id = p_account;
+    select * into debit from entry e where e.account_id = p_account
+       and e.conversion_id = p_conversion and e.kind = 'consumption';
+    select * into refund from entry e where e.account_id = p_account
+       and e.conversion_id = p_conversion and e.kind = 'refund';
+    balance_after := a.balance;
+    if a.id is null then
+        outcome := 'account_unknown';
+    elsif a.status = 'closed' then
+        outcome := 'account_closed';
+    elsif refund.seq is not null then
+        outcome := case when (refund.reference, refund.amount) = (p_reference, p_amount)
+                        then 'repeat' else 'lapsed' end;
+    elsif debit.seq is null or p_amount > -debit.amount or exists (
+            select from open_debit o
+             where o.account_id = p_account and o.conversion_id = p_conversion) then
+        outcome := 'lapsed';
+    else
+        balance_after := a.balance + p_amount;
+        update account set balance = a.balance + p_amount, seq = a.seq + 1 where id = p_account;
+        insert into entry (account_id, seq, amount, balance_after, created_at, kind,
+                           conversion_id, reference, reason)
+        values (p_account, a.seq + 1, p_amount, a.balance + p_amount, clock_timestamp(), 'refund',
+                p_conversion, p_reference, p_reason);
+        outcome := 'done';
+    end if;
+end $$;
 
 CREATE FUNCTION credits.post(p_gateway bigint, p_lifetime interval, p_kind text[], p_account bigint[], p_amount bigint[], p_conversion uuid[], p_key text[], p_fingerprint bytea[], p_reference text[], p_reason text[], OUT outcomes text[], OUT balances bigint[], OUT seqs bigint[]) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -281,6 +391,69 @@ begin
     end if;
 end $$;
 
+CREATE FUNCTION credits.purge(p_limit integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'credits', 'accounts', 'pg_temp'
+    AS $$
+declare
+    dead bigint[];
+begin
+    with due as (
+        select id, balance, closed_at from account
+         where status = 'closed' and closed_at < now() - interval '7 years'
+         order by closed_at limit p_limit),
+    buried as (
+        insert into tombstone (account_id, entries, balance, digest, closed_at)
+        select d.id, count(e.seq), d.balance,
+               sha256(coalesce(string_agg(int8send(e.seq) || int8send(e.amount)
+                   || convert_to(e.kind::text, 'UTF8'), ''::bytea order by e.seq), ''::bytea)),
+               d.closed_at
+          from due d left join entry e on e.account_id = d.id
+         group by d.id, d.balance, d.closed_at
+        returning account_id)
+    select array_agg(account_id) into dead from buried;
+    delete from idempotency_key where account_id = any (dead);
+    delete from entry where account_id = any (dead);
+    delete from account where id = any (dead);
+    delete from api_key where account_id = any (dead);
+    delete from profile where account_id = any (dead);
+    return coalesce(cardinality(dead), 0);
+end $$;
+
+CREATE TABLE credits.seal (
+    day date NOT NULL,
+    entries bigint NOT NULL,
+    total numeric NOT NULL,
+    content bytea NOT NULL,
+    digest bytea NOT NULL,
+    sealed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE FUNCTION credits.seal_days() RETURNS SETOF credits.seal
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'credits', 'pg_temp'
+    AS $$
+declare
+    last seal;
+    sealed seal;
+    next_day date;
+begin
+    lock table seal in share row exclusive mode;
+    select * into last from seal order by day desc limit 1;
+    next_day := coalesce(last.day + 1,
+        (select (min(created_at) at time zone 'UTC')::date from entry));
+    while next_day < ((now() - interval '1 hour') at time zone 'UTC')::date loop
+        insert into seal (day, entries, total, content, digest)
+        select next_day, c.entries, c.total, c.content,
+               sha256(coalesce(last.digest, ''::bytea) || c.content)
+          from day_content(next_day) c
+        returning * into sealed;
+        return next sealed;
+        last := sealed;
+        next_day := next_day + 1;
+    end loop;
+end $$;
+
 CREATE TABLE accounts.api_key (
     id text NOT NULL,
     account_id bigint NOT NULL,
@@ -385,6 +558,15 @@ CREATE TABLE credits.open_debit (
     CONSTRAINT open_debit_amount_check CHECK ((amount > 0))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='20000', autovacuum_vacuum_cost_delay='0');
+
+CREATE TABLE credits.tombstone (
+    account_id bigint NOT NULL,
+    entries bigint NOT NULL,
+    balance bigint NOT NULL,
+    digest bytea NOT NULL,
+    closed_at timestamp with time zone NOT NULL,
+    purged_at timestamp with time zone DEFAULT now() NOT NULL
+);
 
 CREATE TABLE credits.turn (
 );
@@ -492,6 +674,12 @@ ALTER TABLE ONLY credits.idempotency_key
 ALTER TABLE ONLY credits.open_debit
     ADD CONSTRAINT open_debit_pkey PRIMARY KEY (account_id, conversion_id);
 
+ALTER TABLE ONLY credits.seal
+    ADD CONSTRAINT seal_pkey PRIMARY KEY (day);
+
+ALTER TABLE ONLY credits.tombstone
+    ADD CONSTRAINT tombstone_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY ephemera.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
 
@@ -501,17 +689,27 @@ CREATE UNIQUE INDEX entry_once ON credits.entry USING btree (account_id, convers
 
 CREATE UNIQUE INDEX entry_reference ON credits.entry USING btree (account_id, kind, reference) WHERE (reference IS NOT NULL);
 
+CREATE INDEX entry_time ON credits.entry USING brin (created_at) WITH (pages_per_range='32');
+
 CREATE INDEX idempotency_key_expiry ON credits.idempotency_key USING btree (expires_at);
 
 CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 
-CREATE TRIGGER account_kept BEFORE DELETE OR TRUNCATE ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+CREATE TRIGGER account_kept BEFORE TRUNCATE ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+
+CREATE TRIGGER account_kept_row BEFORE DELETE ON credits.account FOR EACH ROW EXECUTE FUNCTION credits.check_account_retention();
 
 CREATE TRIGGER account_status_changed AFTER UPDATE OF status ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 
-CREATE TRIGGER entry_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON credits.entry FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+CREATE TRIGGER entry_append_only BEFORE UPDATE OR TRUNCATE ON credits.entry FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 
 CREATE TRIGGER entry_chain AFTER INSERT ON credits.entry REFERENCING NEW TABLE AS new_entry FOR EACH STATEMENT EXECUTE FUNCTION credits.check_chain();
+
+CREATE TRIGGER entry_kept AFTER DELETE ON credits.entry REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION credits.check_retention();
+
+CREATE TRIGGER seal_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON credits.seal FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+
+CREATE TRIGGER tombstone_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON credits.tombstone FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 
 ALTER TABLE ONLY accounts.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts.profile(account_id);

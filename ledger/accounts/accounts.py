@@ -3,12 +3,12 @@
 import secrets
 from datetime import datetime
 from typing import Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
 
-from ledger.credits.operation import Kind, Operation, Status
+from ledger.credits.operation import Kind, Operation, Outcome, Status
 from ledger.credits.writer import Writer
 from ledger.database import Database
 from ledger.errors import (
@@ -18,6 +18,7 @@ from ledger.errors import (
     LedgerError,
     NameTaken,
     ReferenceUsed,
+    RefundRefused,
 )
 
 NAME_CHARS_MAX = 200
@@ -37,6 +38,10 @@ update credits.account
    set status = $2, closed_at = case when $2 = 'closed' then now() end
  where id = $1 and status <> 'closed'
 """
+# As credits.apply does: before the transaction has a snapshot.
+_TAKE_TURN = "lock table credits.turn in share row exclusive mode"
+_GOODWILL = "select outcome, balance_after from credits.goodwill($1, $2, $3, $4, $5)"
+_ERASE = "select accounts.erase($1)"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +135,49 @@ class Accounts:
             )
         )
 
+    async def goodwill(
+        self,
+        account_id: int,
+        conversion_id: UUID,
+        credits: int,  # noqa: A002 (our word; the builtin is an interpreter's banner)
+        reason: str,
+        reference: str,
+    ) -> int:
+        """Give back up to the cost of a settled conversion, once; gives the balance after it.
+
+        Raises AccountUnknown, AccountFrozen (closed), ReferenceUsed, and RefundRefused where there
+        is nothing to refund or not that much.
+        """
+        checked = Operation(
+            kind=Kind.PURCHASE,  # the checks of its texts and of its size are the same
+            account_id=account_id,
+            credits=credits,
+            reference=reference,
+            reason=reason,
+        )
+
+        async def book(connection: asyncpg.Connection) -> asyncpg.Record:
+            await connection.execute(_TAKE_TURN)
+            return await connection.fetchrow(
+                _GOODWILL, account_id, conversion_id, credits, reference, reason
+            )
+
+        try:
+            row = await self._database.serializable(book)
+        except asyncpg.UniqueViolationError as error:
+            raise ReferenceUsed(f"the reference {reference!r} was booked before") from error
+        if row["outcome"] == Status.LAPSED:
+            raise RefundRefused(
+                "there is nothing to refund: the conversion was not debited, still runs, was"
+                " refunded before, or did not cost that much"
+            )
+        return self._booked(checked, Outcome(Status(row["outcome"]), row["balance_after"] or 0))
+
+    async def erase(self, account_id: int) -> None:
+        """Remove what names the owner of a closed account; its entries stay under the bare id."""
+        if not await self._database.value(_ERASE, account_id):
+            raise AccountUnknown(f"there is no closed account {account_id}")
+
     async def set_status(
         self, account_id: int, status: Literal["active", "frozen", "closed"]
     ) -> None:
@@ -142,7 +190,10 @@ class Accounts:
         await self._database.serializable(change)
 
     async def _book(self, operation: Operation) -> int:
-        outcome = await self._writer.submit(operation).answer
+        return self._booked(operation, await self._writer.submit(operation).answer)
+
+    @staticmethod
+    def _booked(operation: Operation, outcome: Outcome) -> int:
         match outcome.status:
             case Status.DONE | Status.REPEAT:
                 return outcome.balance

@@ -27,10 +27,8 @@ select account_id, conversion_id from credits.open_debit o
     or not exists (select from credits.gateway g where g.id = o.gateway_id)
  limit $1
 """
-_FORGET_KEYS = "select credits.forget_keys($1)"
 # One round must not fill the queue in front of debits that somebody waits for.
 _SWEEP_MAX = 2000
-_KEYS_MAX = 5000
 
 _log = logging.getLogger(__name__)
 
@@ -56,11 +54,10 @@ class Sweeper:
             await asyncio.sleep(self._term.total_seconds() / 3 * random.uniform(0.5, 1.5))  # noqa: S311 (not a secret)
 
     async def sweep(self) -> int:
-        """Revoke stale leases, refund abandoned debits, forget old keys. Gives the refunds."""
+        """Revoke stale leases, refund abandoned debits; gives the number of refunds."""
         async with self._database.session() as connection:
             await connection.execute(_REVOKE, self._term)
             abandoned = await connection.fetch(_ABANDONED, _SWEEP_MAX)
-            await connection.fetchval(_FORGET_KEYS, _KEYS_MAX)
         tickets = [
             self._writer.submit(
                 Operation(

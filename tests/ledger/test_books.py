@@ -164,11 +164,13 @@ async def test_an_entry_with_a_balance_below_zero_is_refused(
     [
         "update credits.entry set amount = 1",
         "delete from credits.entry",
+        "delete from credits.entry where seq = 1",
         "truncate credits.entry",
         "delete from credits.account",
         "truncate credits.account",
     ],
 )
+@pytest.mark.usefixtures("account")
 async def test_not_even_the_superuser_rewrites_history(
     forger: asyncpg.Connection, statement: str
 ) -> None:

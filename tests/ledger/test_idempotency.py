@@ -113,13 +113,13 @@ async def test_a_key_is_forgotten_after_a_day(
     assert await ledger.balance(account.id) == 94
 
 
-async def test_the_sweeper_clears_old_keys_away(
+async def test_old_keys_are_cleared_away(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
     await paid(ledger, account, key("old"))
     await books.execute("update credits.idempotency_key set expires_at = now()")
     await paid(ledger, account, key("young"))
-    await ledger.sweeper.sweep()
+    assert await ledger.upkeep.forget_keys() == 1
     assert [row["key"] for row in await books.fetch("select key from credits.idempotency_key")] == [
         "young"
     ]

@@ -68,7 +68,7 @@ async def test_a_file_that_fails_leaves_nothing_of_itself(empty: str, folder: Pa
 
 async def test_a_file_may_ask_to_run_outside_a_transaction(empty: str, folder: Path) -> None:
     (folder / "9000_index.sql").write_text(
-        "-- no-transaction\ncreate index concurrently entry_time on credits.entry (created_at)\n"
+        "-- no-transaction\ncreate index concurrently entry_amount on credits.entry (amount)\n"
     )
     assert (await migrate(empty, folder))[-1] == "9000_index"
 
