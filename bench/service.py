@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ledger.embedded import EmbeddedPostgres
+
 PROJECT = Path(__file__).parents[1]
 SERVE = (str(Path(sys.executable).parent / "ephemera"), "serve", "--port", "0")
 # More than any bench converts.
@@ -43,6 +45,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     home: Path | None = None
     process: subprocess.Popen[str] | None = None
+
+    @property
+    def dsn(self) -> str:
+        """The private database of one that was started here."""
+        assert self.home is not None  # noqa: S101 - asked only where it was
+        return EmbeddedPostgres(self.home).app_dsn
 
     @property
     def log(self) -> str:
