@@ -1,8 +1,8 @@
 """What the host and a zygote tell each other: the order to boot, then packets both ways.
 
 The channel is one SOCK_SEQPACKET pair: one packet, one message, so there is no framing to get
-wrong. The host sends the `ZygoteSpec` first and `Spawn` orders after it (two descriptors ride on
-each: the worker's ends of its pipes). Everything that comes back is a `Notice`.
+wrong. The host sends the `ZygoteSpec` first and an `Order` at a time after it. Everything that
+comes back is a `Notice`.
 """
 
 from typing import Literal
@@ -33,8 +33,8 @@ class ZygoteSpec(msgspec.Struct, frozen=True, kw_only=True):
     touch: str
     limits: Limits
     level: Level
-    # Conversions a worker serves before it exits. 1 is the promise; more is for benches and for
-    # policies that a customer chose.
+    # Conversions a worker serves before it exits, where its `Spawn` order says nothing else. 1 is
+    # the promise; more is for benches.
     uses: int = 1
     # For tests only: confinement steps to leave out, so that an attack test can be seen to fail.
     # Refused on both sides unless the level is `unsafe`.
@@ -64,9 +64,22 @@ class WorkerAttestation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Spawn(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Fork one worker. The worker's ends of the up and the down pipe ride on this packet."""
+    """Fork one worker. The worker's ends of the up and the down pipe ride on this packet.
+
+    `uses`: after so many conversions it exits of itself, whatever the host thinks.
+    """
 
     request: int
+    uses: int = 1
+
+
+class Renew(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A worker of several uses begins the next: it has all of its CPU seconds again."""
+
+    pid: int
+
+
+Order = Spawn | Renew
 
 
 class Started(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -108,6 +121,8 @@ class Exited(msgspec.Struct, frozen=True, array_like=True, tag=True):
     status: int
     cpu_s: float
     max_rss_bytes: int
+    # What it caused to be written to storage, as the kernel counts. Anything but 0 is a leak.
+    written_bytes: int = 0
 
 
 Notice = Started | Booted | BootRefused | Forked | SpawnFailed | Exited

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import os
 import socket
+from collections.abc import Callable
 from typing import Self
 
 import msgspec
@@ -27,6 +28,7 @@ _BOOT_S = 60.0
 _SPAWN_S = 20.0
 # Closing the channel ends an honest zygote at once; any other is killed after this.
 _CLOSE_S = 2.0
+_NO_DESCRIPTORS = "no descriptors for another worker: raise the limit of open files"
 # Notices taken in one go, so that a flood of them leaves the loop to others.
 _NOTICES_A_TURN = 64
 
@@ -36,8 +38,15 @@ class Forkserver:
 
     attestation: Attestation
 
-    def __init__(self, order: ZygoteSpec, process: ZygoteProcess, control: socket.socket) -> None:
+    def __init__(
+        self,
+        order: ZygoteSpec,
+        process: ZygoteProcess,
+        control: socket.socket,
+        on_exit: Callable[[WorkerExit], None],
+    ) -> None:
         self.spec = order
+        self._on_exit = on_exit
         self._process = process
         self._control = control
         self._memory = OutOfMemoryWatch()
@@ -46,6 +55,9 @@ class Forkserver:
         self._pending: dict[int, _Pending] = {}
         # By their pid in the zygote's view.
         self._workers: dict[int, Worker] = {}
+        # Those that came while this process was out of descriptors: without a pidfd, and without
+        # pipes, at the end of which they find nobody and exit.
+        self._foundlings: set[int] = set()
         self._sending = asyncio.Lock()
         # Why it is gone; empty while it lives.
         self._loss = ""
@@ -54,8 +66,10 @@ class Forkserver:
         loop.add_reader(control.fileno(), self._listen)
 
     @classmethod
-    async def start(cls, order: ZygoteSpec) -> Self:
-        """Boot a zygote, confined and self-attacked.
+    async def start(
+        cls, order: ZygoteSpec, *, on_exit: Callable[[WorkerExit], None] = lambda _: None
+    ) -> Self:
+        """Boot a zygote, confined and self-attacked. `on_exit` hears how each worker ended.
 
         Raises SandboxUnavailable, whose sentence names the missing layer and the switch.
         """
@@ -65,7 +79,7 @@ class Forkserver:
             process, control = ZygoteProcess.start()
         except OSError as failure:
             raise SandboxUnavailable(f"the zygote cannot be started: {failure}") from failure
-        server = cls(order, process, control)
+        server = cls(order, process, control, on_exit)
         try:
             await server._boot()
         except BaseException:
@@ -82,17 +96,19 @@ class Forkserver:
         """Say whether workers can be spawned."""
         return not self._loss
 
-    async def spawn(self) -> Worker:
+    async def spawn(self, uses: int | None = None) -> Worker:
         """Fork a worker and wait until it is confined and READY.
+
+        It serves `uses` conversions (as many as the zygote's spec says, if None) and exits.
 
         Raises ZygoteDied if the zygote is gone, SandboxUnavailable if the worker cannot be
         confined or forked, another SandboxError if it ended before it was ready.
         """
         if self._loss:
             raise ZygoteDied(self._loss)
-        pending, its_up, its_down = self._new_pending()
+        pending, its_up, its_down = self._new_pending(uses or self.spec.uses)
         try:
-            await self._order(pending.request, its_up, its_down)
+            await self._order_fork(pending, its_up, its_down)
             async with asyncio.timeout(_SPAWN_S):
                 worker = await pending.worker
                 await worker.announced()
@@ -140,34 +156,38 @@ class Forkserver:
             raise SandboxUnavailable(f"the zygote ended while booting: {said}") from None
         self._process.stop_listening()
 
-    def _new_pending(self) -> tuple["_Pending", int, int]:
+    def _new_pending(self, uses: int) -> tuple["_Pending", int, int]:
         try:
             its_up, up, down, its_down = pipes.pipe_pair()
         except OSError as failure:
-            raise SandboxUnavailable(
-                f"no pipes for another worker ({failure.strerror}): raise the limit of open files"
-            ) from failure
-        pending = _Pending(next(self._requests), up, down)
+            raise SandboxUnavailable(f"{_NO_DESCRIPTORS} ({failure.strerror})") from failure
+        pending = _Pending(next(self._requests), up, down, uses)
         self._pending[pending.request] = pending
         return pending, its_up, its_down
 
-    async def _order(self, request: int, its_up: int, its_down: int) -> None:
+    async def _order_fork(self, pending: "_Pending", its_up: int, its_down: int) -> None:
         """Send a spawn order, with the worker's ends of its pipes, which are closed here."""
-        packet = msgspec.msgpack.encode(spec.Spawn(request))
         try:
-            async with self._sending:
-                while not self._loss:
-                    try:
-                        socket.send_fds(self._control, [packet], [its_up, its_down])
-                    except BlockingIOError:
-                        await pipes.writable(self._control.fileno())
-                    except OSError:
-                        self._lose("the zygote hung up")
-                    else:
-                        break
+            await self._order(spec.Spawn(pending.request, pending.uses), its_up, its_down)
         finally:
             os.close(its_up)
             os.close(its_down)
+
+    async def _renew(self, pid: int) -> None:
+        await self._order(spec.Renew(pid))
+
+    async def _order(self, order: spec.Order, *descriptors: int) -> None:
+        packet = msgspec.msgpack.encode(order)
+        async with self._sending:
+            while not self._loss:
+                try:
+                    socket.send_fds(self._control, [packet], descriptors)
+                except BlockingIOError:
+                    await pipes.writable(self._control.fileno())
+                except OSError:
+                    self._lose("the zygote hung up")
+                else:
+                    break
 
     def _check(self, worker: Worker) -> None:
         lacking = set(self.attestation.layers).difference(worker.layers)
@@ -189,10 +209,12 @@ class Forkserver:
                 return
             try:
                 self._take(packet, descriptors, whole=not flags & _CUT)
-            except _Nonsense:
+            except (_Nonsense, OSError) as failure:
                 for descriptor in descriptors:
                     os.close(descriptor)
-                self._fail("the zygote spoke nonsense and was ended")
+                honest = isinstance(failure, OSError)
+                said = f"{failure}: it" if honest else "the zygote spoke nonsense and"
+                self._fail(f"{said} was ended")
                 return
 
     def _take(self, packet: bytes, descriptors: list[int], *, whole: bool) -> None:
@@ -201,6 +223,9 @@ class Forkserver:
             notice = self._notices.decode(packet)
         except msgspec.DecodeError as error:
             raise _Nonsense from error
+        if isinstance(notice, spec.Forked) and not (whole or descriptors):
+            self._note_foundling(notice)
+            return
         expected = 1 if isinstance(notice, spec.Forked) else 0
         if not whole or len(descriptors) != expected:
             raise _Nonsense
@@ -236,16 +261,24 @@ class Forkserver:
             pidfd=pidfd,
             up=pending.up,
             down=pending.down,
-            uses=self.spec.uses,
+            uses=pending.uses,
             limits=self.spec.limits,
             memory=self._memory,
             on_silence=lambda: self._fail("the zygote stopped answering and was ended"),
+            renew=self._renew,
         )
         self._workers[notice.pid] = worker
         if pending.worker.done():
             worker.discard()
         else:
             pending.worker.set_result(worker)
+
+    def _note_foundling(self, notice: spec.Forked) -> None:
+        pending = self._pending.pop(notice.request, None)
+        if pending is None or notice.pid in self._workers:
+            raise _Nonsense
+        self._foundlings.add(notice.pid)
+        pending.fail(SandboxUnavailable(f"{_NO_DESCRIPTORS} (for a worker's pidfd)"))
 
     def _note_no_fork(self, notice: spec.SpawnFailed) -> None:
         pending = self._pending.pop(notice.request, None)
@@ -258,18 +291,21 @@ class Forkserver:
             code = os.waitstatus_to_exitcode(notice.status)
         except ValueError as error:
             raise _Nonsense from error
-        worker = self._workers.pop(notice.pid, None)
-        if worker is None:
-            raise _Nonsense
-        worker.note_exit(
-            WorkerExit(
-                pid=notice.pid,
-                status=code if code >= 0 else None,
-                signal=-code if code < 0 else None,
-                cpu_s=notice.cpu_s,
-                max_rss_bytes=notice.max_rss_bytes,
-            )
+        end = WorkerExit(
+            pid=notice.pid,
+            status=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            cpu_s=notice.cpu_s,
+            max_rss_bytes=notice.max_rss_bytes,
+            written_bytes=notice.written_bytes,
         )
+        if worker := self._workers.pop(notice.pid, None):
+            worker.note_exit(end)
+        elif notice.pid in self._foundlings:
+            self._foundlings.discard(notice.pid)
+        else:
+            raise _Nonsense
+        self._on_exit(end)
 
     def _fail(self, reason: str) -> None:
         """End a zygote that can no longer be believed."""
@@ -307,8 +343,9 @@ _CUT = socket.MSG_TRUNC | socket.MSG_CTRUNC
 class _Pending:
     """A worker that was ordered: our ends of its pipes, and the future of the worker."""
 
-    def __init__(self, request: int, up: int, down: int) -> None:
+    def __init__(self, request: int, up: int, down: int, uses: int) -> None:
         self.request = request
+        self.uses = uses
         self.up = up
         self.down = down
         self.worker: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()

@@ -31,13 +31,13 @@ _ENVIRONMENT = {
 class ZygoteProcess:
     """A running zygote. `ended` is set when nothing of it, and so no worker, is left."""
 
-    def __init__(self, guardian: subprocess.Popen[bytes]) -> None:
+    def __init__(self, guardian: subprocess.Popen[bytes], pidfd: int) -> None:
         self.pid = guardian.pid
         self.ended = asyncio.Event()
         self._guardian = guardian
         self._watched: set[int] = set()
         self._zygote = -1
-        self._watch(os.pidfd_open(guardian.pid))
+        self._watch(pidfd)
 
     @classmethod
     def start(cls) -> tuple[Self, socket.socket]:
@@ -60,10 +60,19 @@ class ZygoteProcess:
             except OSError:
                 ours.close()
                 raise
-        return cls(guardian), ours
+        try:
+            return cls(guardian, os.pidfd_open(guardian.pid)), ours
+        except OSError:
+            ours.close()
+            guardian.kill()
+            guardian.communicate()
+            raise
 
     def adopt(self, zygote: int) -> None:
-        """Watch the zygote proper as well, from when the guardian has told its pid."""
+        """Watch the zygote proper as well, from when the guardian has told its pid.
+
+        Raises OSError where there is no descriptor left for that.
+        """
         # Gone already: then the guardian's end tells.
         with contextlib.suppress(ProcessLookupError):
             self._zygote = os.pidfd_open(zygote)

@@ -39,6 +39,8 @@ class WorkerExit(msgspec.Struct, frozen=True, kw_only=True):
     signal: int | None = None
     cpu_s: float = 0.0
     max_rss_bytes: int = 0
+    # To storage. A worker has nowhere to write: anything but 0 is a leak.
+    written_bytes: int = 0
 
     @property
     def seen(self) -> bool:

@@ -1,5 +1,8 @@
 """A worker: confined first, then one request, one reply, and the end of the process.
 
+A worker that was forked for several uses announces itself again after each reply; the last one, or
+the host hanging up in between, is its end too.
+
 Nothing that goes wrong in here is ever printed: an exception could quote the customer's file. What
 fails before the first byte of it is told to the host in place of READY; afterwards the exit status
 (`wire.EXIT_*`) is all that leaves.
@@ -52,9 +55,9 @@ def _live(jail: Jail, entry: Entry, touch: Touch, zygote: int) -> int:
     except Exception as failure:  # noqa: BLE001 - whatever it is, the host hears it, and no log
         _send([wire.refused_frame(sentence(failure))])
         return wire.EXIT_REFUSED
-    if jail.spec.uses > 1:
+    if jail.uses > 1:
         gc.enable()
-    for _ in range(jail.spec.uses):
+    for _ in range(jail.uses):
         _send([ready])
         _serve(jail, entry)
     return wire.EXIT_DONE

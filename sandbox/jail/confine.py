@@ -47,6 +47,8 @@ class Jail:
 
     def __init__(self, spec: ZygoteSpec) -> None:
         self.spec = spec
+        # Of the worker that this process is, once it is one.
+        self.uses = spec.uses
         self.landlock_abi = landlock.abi()
         # Prepared where it is cheap, used where it is not: each worker adds its own domain.
         self.rules = -1
@@ -157,7 +159,7 @@ STEPS = (
     Step("descriptors", Where.WORKER, "floor",
          lambda jail: descriptors.keep_only_pipes(jail.random_sources), _ANY),
     Step("limits", Where.WORKER, "floor",
-         lambda jail: rlimits.limit_worker(jail.spec.limits, jail.spec.uses), _ANY),
+         lambda jail: rlimits.limit_worker(jail.spec.limits, jail.uses), _ANY),
     Step("filter", Where.WORKER, "floor", _filter, _SECCOMP),
 )  # fmt: skip
 NAMES = frozenset(step.name for step in STEPS)

@@ -4,7 +4,9 @@ They bound what goes wrong rather than who gets out, and they are a second lock 
 no file can grow, no descriptor can be made, no process can be forked.
 """
 
+import math
 import resource
+import time
 
 from sandbox.limits import Limits
 
@@ -13,6 +15,8 @@ _ZYGOTE_DESCRIPTORS = 1024
 # The kernel counts tasks per user, not per worker: enough for every worker of a pool to have its
 # threads. What bounds the threads of one worker is its address space.
 _TASKS_OF_A_POOL = 1024
+# User and system time in ticks: what RLIMIT_CPU counts (linux/posix-timers.h).
+_CPUCLOCK_PROF = 0
 
 
 def limit_zygote() -> None:
@@ -30,13 +34,25 @@ def limit_zygote() -> None:
 def limit_worker(limits: Limits, uses: int) -> None:
     """Set what one worker may use. Raises OSError."""
     _limit(resource.RLIMIT_AS, limits.address_space_bytes)
-    # SIGXCPU at the soft limit says why; SIGKILL a second later does not ask. The kernel counts
-    # from the fork, so a worker of several uses gets them all at once.
-    cpu_s = limits.cpu_s * uses
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+    # SIGXCPU at the soft limit says why; SIGKILL at the hard one does not ask. The kernel counts
+    # from the fork, so in a worker of several uses the zygote moves the soft one along, from use
+    # to use (`renew_cpu`); nobody can move the hard one.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s * uses + 1))
     _limit(resource.RLIMIT_NPROC, _TASKS_OF_A_POOL if limits.threads else 0)
     # Open ones stay; nothing that makes a descriptor can succeed, whatever its name.
     _limit(resource.RLIMIT_NOFILE, 0)
+
+
+def renew_cpu(pid: int, limits: Limits) -> None:
+    """Give a child of this process its CPU seconds again. Raises OSError."""
+    hard = resource.prlimit(pid, resource.RLIMIT_CPU)[1]
+    soft = math.ceil(time.clock_gettime(_cpu_clock(pid))) + limits.cpu_s
+    resource.prlimit(pid, resource.RLIMIT_CPU, (min(soft, hard - 1), hard))
+
+
+def _cpu_clock(pid: int) -> int:
+    """Return the clock of another process's CPU time, as clock_getcpuclockid(3) makes it."""
+    return ~pid << 3 | _CPUCLOCK_PROF
 
 
 def _limit(name: int, value: int) -> None:

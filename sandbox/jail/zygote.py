@@ -11,6 +11,7 @@ calling one, with the locks of the others held). It exits when the host closes t
 """
 
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -26,13 +27,16 @@ from typing import Any
 import msgspec
 
 from sandbox import spec, wire
-from sandbox.jail import descriptors, heap, landlock, privileges, probe, syscalls
+from sandbox.jail import descriptors, heap, landlock, privileges, probe, rlimits, syscalls
 from sandbox.jail.child import Entry, Touch, become_worker, sentence
 from sandbox.jail.confine import NAMES, STEPS, Jail, Refused, Where, confine, take
 
 EXIT_BOOT_REFUSED = 78
 
 _KIB = 1024
+# What getrusage(2) counts output in, and how many descriptors ride on a Spawn order.
+_BLOCK = 512
+_PIPES = 2
 
 
 def main() -> None:
@@ -133,7 +137,7 @@ class Zygote:
         self._poll.register(control, select.POLLIN)
         # pidfd: pid, of the workers alive.
         self._workers: dict[int, int] = {}
-        self._orders = msgspec.msgpack.Decoder(spec.Spawn)
+        self._orders: msgspec.msgpack.Decoder[spec.Order] = msgspec.msgpack.Decoder(spec.Order)
 
     def serve(self) -> None:
         """Attack itself, say what it found, and fork on demand until the host hangs up."""
@@ -147,29 +151,49 @@ class Zygote:
 
     def _obey(self) -> bool:
         """Take one order; False when the host has hung up."""
-        packet, pipes, _, _ = socket.recv_fds(self._control, spec.PACKET_BYTES_MAX, 2)
+        packet, pipes, _, _ = socket.recv_fds(self._control, spec.PACKET_BYTES_MAX, _PIPES)
         if not packet:
             return False
         try:
-            self._spawn(self._orders.decode(packet).request, (pipes[0], pipes[1]))
+            match self._orders.decode(packet):
+                case spec.Spawn() as order:
+                    self._spawn(order, pipes)
+                case spec.Renew(pid):
+                    self._renew(pid)
         finally:
             for pipe in pipes:
                 os.close(pipe)
         return True
 
-    def _spawn(self, request: int, pipes: tuple[int, int]) -> None:
+    def _spawn(self, order: spec.Spawn, pipes: list[int]) -> None:
+        if len(pipes) < _PIPES:  # they did not fit into this process
+            _report(self._control, spec.SpawnFailed(order.request, errno.EMFILE))
+            return
         try:
             pid = os.fork()
         except OSError as failure:
-            _report(self._control, spec.SpawnFailed(request, failure.errno or 0))
+            _report(self._control, spec.SpawnFailed(order.request, failure.errno or 0))
             return
         if pid == 0:
-            become_worker(self._jail, self._entry, self._touch, pipes, self._pid)
-        pidfd = os.pidfd_open(pid)
+            self._jail.uses = order.uses
+            become_worker(self._jail, self._entry, self._touch, (pipes[0], pipes[1]), self._pid)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError as failure:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            _report(self._control, spec.SpawnFailed(order.request, failure.errno or 0))
+            return
         self._workers[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
-        notice = msgspec.msgpack.encode(spec.Forked(request, pid))
+        notice = msgspec.msgpack.encode(spec.Forked(order.request, pid))
         socket.send_fds(self._control, [notice], [pidfd])
+
+    def _renew(self, pid: int) -> None:
+        # One that has ended meanwhile needs no more.
+        if pid in self._workers.values():
+            with contextlib.suppress(OSError):
+                rlimits.renew_cpu(pid, self._jail.spec.limits)
 
     def _reap(self, pidfd: int) -> None:
         pid = self._workers.pop(pidfd)
@@ -178,7 +202,13 @@ class Zygote:
         _, status, usage = os.wait4(pid, 0)
         _report(
             self._control,
-            spec.Exited(pid, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _KIB),
+            spec.Exited(
+                pid,
+                status,
+                cpu_s=usage.ru_utime + usage.ru_stime,
+                max_rss_bytes=usage.ru_maxrss * _KIB,
+                written_bytes=usage.ru_oublock * _BLOCK,
+            ),
         )
 
     def _try_out(self) -> spec.Attestation:

@@ -9,6 +9,7 @@ import errno
 import io
 import mmap
 import os
+import resource
 import socket
 import struct
 import threading
@@ -57,6 +58,11 @@ def warm_with_a_random_source() -> None:
 
 
 _LEFT_OPEN: list[int] = []
+
+
+def warm_with_few_processes() -> None:
+    # In the zygote itself, whose user namespace counts for itself.
+    os.register_at_fork(after_in_child=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (6, 6)))
 
 
 def handle(header: bytes, inputs: list[bytes]) -> Answer:
@@ -184,6 +190,20 @@ def spin(_: str, __: list[bytes]) -> Answer:
         pass
 
 
+def burn(seconds: str, _: list[bytes]) -> Answer:
+    until = time.process_time() + float(seconds)
+    while time.process_time() < until:
+        pass
+    return b"burnt", []
+
+
+def store(path: str, inputs: list[bytes]) -> Answer:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.write(file, inputs[0])
+    os.fsync(file)
+    return b"stored", []
+
+
 def hang(_: str, __: list[bytes]) -> Answer:
     time.sleep(600)
     raise AssertionError
@@ -281,8 +301,8 @@ ACTIONS: dict[str, Action] = {
     for action in (
         echo, write_file, read_file, open_socket, connect, execute, trace, fork, memfd,
         share_memory, shared_segment, executable_memory, signal_zygote, io_uring, root_again,
-        thread, segfault, abort, forbidden_call, spin, hang, hang_in_c, allocate, allocate_in_c,
-        leave, fail, half_a_reply, garbage, boast, hang_up_and_stay, linger,
+        thread, segfault, abort, forbidden_call, spin, burn, store, hang, hang_in_c, allocate,
+        allocate_in_c, leave, fail, half_a_reply, garbage, boast, hang_up_and_stay, linger,
         speak_for_the_zygote, descriptors, grow, read_random,
     )
 }  # fmt: skip
