@@ -9,6 +9,7 @@ All of it belongs to the account that PostgreSQL runs as and is closed to everyb
 
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 import subprocess
@@ -65,8 +66,10 @@ class Cluster:
         found = find_binaries(major, binaries_folder)
         binaries = readable_binaries(found, self._account, self.root)
         if major is None:
-            unfinished = self.root / "data.unfinished"
-            shutil.rmtree(unfinished, ignore_errors=True)
+            for leftover in self.root.glob("data.unfinished.*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            # Its own name, because a cancelled start may still be at work on another one.
+            unfinished = self.root / f"data.unfinished.{secrets.token_hex(4)}"
             self._make_private(unfinished)
             self._initdb(binaries, unfinished)
             unfinished.rename(self.data)

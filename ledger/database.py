@@ -13,6 +13,8 @@ import asyncpg
 from ledger.availability import AWAY, Availability, unavailable
 from ledger.transaction import serializable
 
+# Audits and seals read everything there is; on a hundred million entries that takes minutes.
+AUDIT_TIMEOUT_S = 3600.0
 # A longer wait means that the pool is exhausted by statements that hang.
 _ACQUIRE_TIMEOUT_S = 3.0
 
@@ -38,10 +40,14 @@ class Database:
         except AWAY as error:
             raise unavailable() from error
 
-    async def rows(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        """Fetch all rows."""
+    async def rows(
+        self, statement: str, *arguments: object, timeout_s: float | None = None
+    ) -> list[asyncpg.Record]:
+        """Fetch all rows; `timeout_s` is for statements that may take longer than any other."""
         async with self.session() as connection:
-            rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+            rows: list[asyncpg.Record] = await connection.fetch(
+                statement, *arguments, timeout=timeout_s
+            )
             return rows
 
     async def row(self, statement: str, *arguments: object) -> asyncpg.Record | None:

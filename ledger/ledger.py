@@ -103,11 +103,13 @@ class Ledger:
                 background = [lease.keep(database), sweeper.run(), upkeep.run()]
                 if not settings.pooled:
                     background.append(keys.listen(connector))
-                async with _running(*background):
-                    yield ledger
-                if await writer.drain(settings.close_timeout_s):
-                    with suppress(LedgerUnavailable):
-                        await lease.release(database)
+                try:
+                    async with _running(*background):
+                        yield ledger
+                finally:
+                    if await writer.drain(settings.close_timeout_s):
+                        with suppress(LedgerUnavailable):
+                            await lease.release(database)
 
     def debit(
         self,

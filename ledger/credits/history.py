@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from ledger.credits.operation import Entry
-from ledger.database import Database
+from ledger.database import AUDIT_TIMEOUT_S, Database
 from ledger.errors import AccountUnknown
 
 PAGE_MAX = 1000
@@ -87,8 +87,9 @@ async def audit(database: Database) -> list[Violation]:
         database.session() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        found = [Violation(**row) for row in await connection.fetch(_VIOLATIONS)]
-        row = await connection.fetchrow(_TRIAL_BALANCE)
+        violations = await connection.fetch(_VIOLATIONS, timeout=AUDIT_TIMEOUT_S)
+        row = await connection.fetchrow(_TRIAL_BALANCE, timeout=AUDIT_TIMEOUT_S)
+    found = [Violation(**violation) for violation in violations]
     if not _trial_balance(row).balanced():
         found.append(Violation("trial balance", 0, None))
     return found
@@ -96,7 +97,7 @@ async def audit(database: Database) -> list[Violation]:
 
 async def trial_balance(database: Database) -> TrialBalance:
     """Add up all accounts."""
-    return _trial_balance((await database.rows(_TRIAL_BALANCE))[0])
+    return _trial_balance((await database.rows(_TRIAL_BALANCE, timeout_s=AUDIT_TIMEOUT_S))[0])
 
 
 def _trial_balance(row: dict[str, Decimal]) -> TrialBalance:

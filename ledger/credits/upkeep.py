@@ -11,7 +11,7 @@ from datetime import date
 import asyncpg
 import msgspec
 
-from ledger.database import Database
+from ledger.database import AUDIT_TIMEOUT_S, Database
 from ledger.errors import LedgerUnavailable
 
 _SEAL = "select day, entries, total::bigint, digest from credits.seal_days()"
@@ -57,7 +57,7 @@ class Upkeep:
 
     async def seal(self) -> list[Seal]:
         """Seal the days that have ended; gives the new seals."""
-        return [Seal(**row) for row in await self._database.rows(_SEAL)]
+        return [Seal(**row) for row in await self._database.rows(_SEAL, timeout_s=AUDIT_TIMEOUT_S)]
 
     async def seals(self, limit: int = 366) -> list[Seal]:
         """Give the last seals, the newest first."""
@@ -65,7 +65,8 @@ class Upkeep:
 
     async def broken_seals(self) -> list[date]:
         """Give the days whose entries are no longer what was sealed; empty is the good answer."""
-        return [row["day"] for row in await self._database.rows(_BROKEN)]
+        rows = await self._database.rows(_BROKEN, timeout_s=AUDIT_TIMEOUT_S)
+        return [row["day"] for row in rows]
 
     async def purge(self) -> int:
         """Remove accounts that were closed seven years ago; gives their number."""

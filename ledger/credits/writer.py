@@ -84,11 +84,19 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._singly = 0
+        self._ended = False
         self._connection: asyncpg.Connection | None = None
+
+    @property
+    def queued(self) -> int:
+        """How many operations are not written yet."""
+        return len(self._queue) + len(self._in_hand)
 
     def submit(self, operation: Operation) -> Ticket:
         """Queue an operation. Raises LedgerUnavailable, at once, for one that cannot be kept."""
         ticket = Ticket(operation)
+        if self._ended:  # a handler that outlived the ledger; the lease refunds its debit
+            raise unavailable()
         if operation.kind not in _KEPT:
             self._availability.demand()
             if len(self._queue) >= self._queue_max:
@@ -119,6 +127,7 @@ class Writer:
                 self._wake.clear()
         finally:
             self._availability.up = False
+            self._ended = True
             for ticket in (*self._in_hand, *self._queue):
                 ticket.fail(unavailable())
             if self._connection is not None:

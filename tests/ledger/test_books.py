@@ -95,11 +95,13 @@ async def test_an_entry_outside_a_serializable_transaction_is_refused(
 async def test_post_outside_a_serializable_transaction_is_refused(
     books: asyncpg.Connection, account: Account
 ) -> None:
+    """Even for a settle, which writes no entry that would refuse it."""
     with pytest.raises(asyncpg.PostgresError) as refusal:
         await books.execute(
-            "select credits.post(1, '1 s', '{purchase}', array[$1::bigint], '{5}',"
-            " array[null::uuid], array[null::text], array[null::bytea], '{p}', array[null::text])",
+            "select credits.post(1, '1 s', '{settle}', array[$1::bigint], '{0}', array[$2::uuid],"
+            " array[null::text], array[null::bytea], array[null::text], array[null::text])",
             account.id,
+            CONVERSION,
         )
     assert refusal.value.sqlstate == "LD001"
 

@@ -158,7 +158,7 @@ async def test_a_stale_pid_of_a_stranger_is_neither_adopted_nor_stopped(home: Pa
 
 async def test_an_interrupted_first_start_leaves_nothing_half_made(home: Path) -> None:
     """What is there without having been renamed is thrown away."""
-    unfinished = home / "postgres" / "data.unfinished"
+    unfinished = home / "postgres" / "data.unfinished.1"
     unfinished.mkdir(parents=True)
     (home / "postgres").chmod(0o711)
     (unfinished / "PG_VERSION").write_text("18\n")

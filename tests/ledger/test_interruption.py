@@ -246,6 +246,8 @@ async def test_a_ledger_that_closes_while_postgresql_is_away_does_not_hang(
         settling = asyncio.create_task(debit.settle())
     with pytest.raises(LedgerUnavailable):
         await settling
+    with pytest.raises(LedgerUnavailable):  # nor does who comes even later
+        await debit.settle()
     async with Ledger.connect(settings) as other:
         await eventually(lambda: _balance_is(other, account, 100))
 

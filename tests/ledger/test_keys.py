@@ -9,6 +9,7 @@ import pytest
 
 from ledger.accounts.accounts import Account
 from ledger.accounts.secret import hash_secret, new_secret, parse_secret
+from ledger.conversion_id import new_conversion_id
 from ledger.errors import AccountUnknown, KeyUnknown
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
@@ -131,6 +132,19 @@ async def test_a_listener_that_was_cut_off_believes_nothing_it_knew(
             " where datname = current_database() and query ilike 'listen%'"
         )
         await eventually(lambda: _is_refused(other, key.secret))
+
+
+async def test_behind_a_pooler_a_revocation_is_noticed_without_being_announced(
+    ledger: Ledger, account: Account, settings: LedgerSettings
+) -> None:
+    key = await ledger.keys.create(account.id, "laptop")
+    async with Ledger.connect(msgspec.structs.replace(settings, pooled=True)) as pooled:
+        assert await pooled.keys.authenticate(key.secret) is not None
+        await ledger.keys.revoke(key.id)
+        await eventually(lambda: _is_refused(pooled, key.secret))
+        async with pooled.debit(account.id, 1, conversion_id=new_conversion_id()):
+            pass
+    assert await ledger.balance(account.id) == 99
 
 
 async def test_the_keys_of_a_closed_account_are_refused(ledger: Ledger, account: Account) -> None:
