@@ -129,6 +129,7 @@ BOOT_ONLY: frozenset[type[Exception]] = frozenset(
         ledger.SchemaBehind,
         ledger.SchemaNewer,
         ledger.SchemaChanged,
+        ledger.DatabaseRefused,
         ledger.EmbeddedUnavailable,
     }
 )

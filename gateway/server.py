@@ -23,7 +23,6 @@ from gateway.config import Settings
 from gateway.listener import Listener
 from gateway.stages import Observer
 from ledger.embedded import EmbeddedPostgres
-from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
 from ledger.migrate import migrate
 
@@ -122,17 +121,6 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
         yield Database(owner_dsn=postgres.dsn, app_dsn=postgres.app_dsn)
 
 
-async def migrated(found: Database) -> list[str]:
-    """Bring the schema up to date; gives what was applied. Raises LedgerUnavailable."""
-    try:
-        return await migrate(found.owner_dsn)
-    except OSError as error:
-        raise LedgerUnavailable(
-            f"PostgreSQL cannot be reached: {error.strerror or error}; is it running, and is "
-            "ledger.dsn (--database-url) right?"
-        ) from error
-
-
 @asynccontextmanager
 async def _service(
     settings: Settings, observers: Sequence[Observer]
@@ -140,7 +128,7 @@ async def _service(
     home.prepare(settings.home)
     pepper = home.pepper(settings)
     async with database(settings) as found:
-        for name in await migrated(found):
+        for name in await migrate(found.owner_dsn):
             log.info("migrated", migration=name)
         async with compose(settings, dsn=found.app_dsn, pepper=pepper, observers=observers) as app:
             yield app

@@ -11,9 +11,19 @@ from typing import Any
 
 import asyncpg
 
+from ledger.availability import AWAY
+from ledger.errors import DatabaseRefused, LedgerError, LedgerUnavailable
 from ledger.settings import LedgerSettings
 
 APP_ROLE = "ephemera_app"
+# PostgreSQL, or asyncpg before it, says no: waiting does not help, another DSN does.
+REFUSALS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.exceptions.ClientConfigurationError,
+)
+NO_CONNECTION = (*REFUSALS, *AWAY)
 
 _log = logging.getLogger(__name__)
 
@@ -62,3 +72,18 @@ class Connector:
         if self._role is not None:
             session["role"] = self._role
         return options | {"server_settings": session}
+
+
+def no_connection(error: BaseException) -> LedgerError:
+    """Give the sentence for one of NO_CONNECTION, raised by the first connection."""
+    if isinstance(error, REFUSALS):
+        return DatabaseRefused(
+            f"PostgreSQL does not let us in: {error}; correct the user, password or database in"
+            " ledger.dsn (--database-url), or create what is missing"
+        )
+    # What the system says is in `strerror`; a timeout says nothing at all.
+    said = getattr(error, "strerror", None) or str(error) or "it did not answer in time"
+    return LedgerUnavailable(
+        f"PostgreSQL cannot be reached: {said}; is it running, and is ledger.dsn"
+        " (--database-url) right?"
+    )

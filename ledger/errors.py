@@ -75,6 +75,10 @@ class LedgerUnavailable(LedgerError):
         self.retry_after_s = retry_after_s
 
 
+class DatabaseRefused(LedgerError):
+    """PostgreSQL answers and refuses us: a wrong user or password, or no such database."""
+
+
 class LedgerFault(LedgerError):
     """PostgreSQL refused a statement it should have taken: a bug of ours, or a forced refusal."""
 

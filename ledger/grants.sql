@@ -1,12 +1,12 @@
 -- What the running service may do: look, call, and keep its lease. Nothing else.
 -- Applied after every migration, so that what this file does not say is not granted.
 
-revoke all on schema credits, accounts, ephemera from public, ephemera_app;
-revoke all on all tables in schema credits, accounts, ephemera from public, ephemera_app;
-revoke all on all routines in schema credits, accounts from public, ephemera_app;
+revoke all on schema credits, accounts, audit, ephemera from public, ephemera_app;
+revoke all on all tables in schema credits, accounts, audit, ephemera from public, ephemera_app;
+revoke all on all routines in schema credits, accounts, audit from public, ephemera_app;
 
-grant usage on schema credits, accounts, ephemera to ephemera_app;
-grant select on all tables in schema credits, accounts, ephemera to ephemera_app;
+grant usage on schema credits, accounts, audit, ephemera to ephemera_app;
+grant select on all tables in schema credits, accounts, audit, ephemera to ephemera_app;
 
 -- Credits move through the procedure; the function behind it runs as the owner. LOCK TABLE asks
 -- for a right to write, which on a table without columns is worth nothing.
@@ -33,3 +33,6 @@ grant execute on function credits.seal_days to ephemera_app;
 grant execute on function credits.broken_seals to ephemera_app;
 grant execute on function credits.purge to ephemera_app;
 grant execute on function accounts.erase to ephemera_app;
+
+-- Audit records are added; the trigger and the primary key see to their place.
+grant insert on audit.record to ephemera_app;

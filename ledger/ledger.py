@@ -20,8 +20,9 @@ import asyncpg
 
 from ledger.accounts.accounts import Accounts
 from ledger.accounts.keys import Keys
-from ledger.availability import AWAY, Availability
-from ledger.connection import Connector
+from ledger.audit.actions import Actions
+from ledger.availability import Availability
+from ledger.connection import NO_CONNECTION, Connector, no_connection
 from ledger.credits import history
 from ledger.credits.debit import Debit
 from ledger.credits.history import TrialBalance, Violation
@@ -46,6 +47,7 @@ class Ledger:
         *,
         accounts: Accounts,
         keys: Keys,
+        actions: Actions,
         sweeper: Sweeper,
         upkeep: Upkeep,
         writer: Writer,
@@ -54,6 +56,7 @@ class Ledger:
     ) -> None:
         self.accounts = accounts
         self.keys = keys
+        self.actions = actions
         self.sweeper = sweeper
         self.upkeep = upkeep
         self._writer = writer
@@ -65,8 +68,8 @@ class Ledger:
     async def connect(cls, settings: LedgerSettings) -> AsyncIterator["Ledger"]:
         """Connect and take a lease; at the end, deliver what is queued and give the lease back.
 
-        Raises LedgerUnavailable when PostgreSQL cannot be reached, SchemaBehind or SchemaNewer when
-        its schema is not ours.
+        Raises LedgerUnavailable when PostgreSQL cannot be reached, DatabaseRefused when it does not
+        let us in, SchemaBehind or SchemaNewer when its schema is not ours.
         """
         connector = Connector(settings)
         availability = Availability()
@@ -76,10 +79,8 @@ class Ledger:
             pool = await asyncpg.create_pool(
                 **connector.options(), min_size=0, max_size=settings.connections_max
             )
-        except AWAY as error:
-            raise LedgerUnavailable(
-                f"PostgreSQL cannot be reached: {error}; is it running, and is the DSN right?"
-            ) from error
+        except NO_CONNECTION as error:
+            raise no_connection(error) from error
         async with _closing(pool):
             async with pool.acquire() as connection:
                 await demand_schema(connection)
@@ -93,6 +94,7 @@ class Ledger:
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
+                actions=Actions(database),
                 sweeper=sweeper,
                 upkeep=upkeep,
                 writer=writer,
@@ -148,6 +150,10 @@ class Ledger:
     async def ping(self) -> None:
         """Ask PostgreSQL for an answer. Raises LedgerUnavailable."""
         await self._database.value("select 1")
+
+    def queued(self) -> int:
+        """Give the number of movements of credits that wait to be written."""
+        return self._writer.queued
 
     def healthy(self) -> bool:
         """Say whether PostgreSQL is there, as far as is known, without asking it."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from ledger.connection import APP_ROLE
+from ledger.connection import APP_ROLE, NO_CONNECTION, no_connection
 from ledger.errors import SchemaBehind, SchemaChanged, SchemaNewer
 
 # "eph" as a number; shared with nothing else in the database.
@@ -65,10 +65,14 @@ def read_migrations(folder: Path = _FOLDER) -> list[Migration]:
 async def migrate(dsn: str, folder: Path = _FOLDER) -> list[str]:
     """Bring the database to this version's schema; gives the names of what was applied.
 
-    `dsn` must be of the owner of the database. Raises SchemaNewer, SchemaChanged, SchemaBehind (a
-    file appeared below the newest one applied), and what asyncpg raises.
+    `dsn` must be of the owner of the database. Raises LedgerUnavailable, DatabaseRefused,
+    SchemaNewer, SchemaChanged, SchemaBehind (a file appeared below the newest one applied), and
+    what asyncpg raises for a file that fails.
     """
-    connection = await asyncpg.connect(dsn=dsn, timeout=10)
+    try:
+        connection = await asyncpg.connect(dsn=dsn, timeout=10)
+    except NO_CONNECTION as error:
+        raise no_connection(error) from error
     try:
         await connection.execute("select pg_advisory_lock($1)", _LOCK)
         await connection.execute(_PREPARE)

@@ -3,6 +3,8 @@
 
 CREATE SCHEMA accounts;
 
+CREATE SCHEMA audit;
+
 CREATE SCHEMA credits;
 
 CREATE SCHEMA ephemera;
@@ -33,6 +35,23 @@ begin
     delete from api_key where account_id = p_account;
     update profile set name = 'erased ' || p_account where account_id = p_account;
     return true;
+end $$;
+
+CREATE FUNCTION audit.check_place() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'audit', 'pg_temp'
+    AS $$
+begin
+    if new.seq > 1 and not exists (select from record where seq = new.seq - 1) then
+        raise exception 'audit.record % has no row before it', new.seq
+            using errcode = 'restrict_violation';
+    end if;
+    if new.outcome is not null and not exists (
+            select from record where action_id = new.action_id and outcome is null) then
+        raise exception 'audit.record % ends an action that was never announced', new.seq
+            using errcode = 'restrict_violation';
+    end if;
+    return new;
 end $$;
 
 CREATE PROCEDURE credits.apply(IN p_gateway bigint, IN p_lifetime interval, IN p_kind text[], IN p_account bigint[], IN p_amount bigint[], IN p_conversion uuid[], IN p_key text[], IN p_fingerprint bytea[], IN p_reference text[], IN p_reason text[], INOUT outcomes text[], INOUT balances bigint[], INOUT seqs bigint[])
@@ -479,6 +498,27 @@ CREATE TABLE accounts.profile (
     CONSTRAINT profile_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
 
+CREATE TABLE audit.record (
+    seq bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    action_id uuid NOT NULL,
+    actor text NOT NULL,
+    gateway text NOT NULL,
+    action text NOT NULL,
+    parameters text NOT NULL,
+    outcome text,
+    detail text NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT record_action_check CHECK (((length(action) >= 1) AND (length(action) <= 50))),
+    CONSTRAINT record_actor_check CHECK (((length(actor) >= 1) AND (length(actor) <= 100))),
+    CONSTRAINT record_detail_check CHECK ((length(detail) <= 2000)),
+    CONSTRAINT record_gateway_check CHECK (((length(gateway) >= 1) AND (length(gateway) <= 100))),
+    CONSTRAINT record_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT record_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT record_parameters_check CHECK (((length(parameters) >= 2) AND (length(parameters) <= 2000))),
+    CONSTRAINT record_seq_check CHECK ((seq > 0))
+);
+
 CREATE TABLE credits.account (
     id bigint NOT NULL,
     balance bigint DEFAULT 0 NOT NULL,
@@ -659,6 +699,9 @@ ALTER TABLE ONLY accounts.profile
 ALTER TABLE ONLY accounts.profile
     ADD CONSTRAINT profile_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY audit.record
+    ADD CONSTRAINT record_pkey PRIMARY KEY (seq);
+
 ALTER TABLE ONLY credits.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
@@ -685,6 +728,10 @@ ALTER TABLE ONLY ephemera.migration
 
 CREATE INDEX api_key_account ON accounts.api_key USING btree (account_id);
 
+CREATE UNIQUE INDEX record_intent ON audit.record USING btree (action_id) WHERE (outcome IS NULL);
+
+CREATE UNIQUE INDEX record_outcome ON audit.record USING btree (action_id) WHERE (outcome IS NOT NULL);
+
 CREATE UNIQUE INDEX entry_once ON credits.entry USING btree (account_id, conversion_id, kind) WHERE (conversion_id IS NOT NULL);
 
 CREATE UNIQUE INDEX entry_reference ON credits.entry USING btree (account_id, kind, reference) WHERE (reference IS NOT NULL);
@@ -694,6 +741,10 @@ CREATE INDEX entry_time ON credits.entry USING brin (created_at) WITH (pages_per
 CREATE INDEX idempotency_key_expiry ON credits.idempotency_key USING btree (expires_at);
 
 CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
+
+CREATE TRIGGER record_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.record FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+
+CREATE TRIGGER record_place BEFORE INSERT ON audit.record FOR EACH ROW EXECUTE FUNCTION audit.check_place();
 
 CREATE TRIGGER account_kept BEFORE TRUNCATE ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 

@@ -2,6 +2,7 @@
 
 from gateway import server
 from gateway.cli.terminal import DEFAULTS, Source, run
+from ledger.migrate import migrate as bring_up_to_date
 
 
 def migrate(*, source: Source = DEFAULTS) -> None:
@@ -12,4 +13,4 @@ def migrate(*, source: Source = DEFAULTS) -> None:
 
 async def _migrate(source: Source) -> list[str]:
     async with server.database(source.settings()) as found:
-        return await server.migrated(found)
+        return await bring_up_to_date(found.owner_dsn)

@@ -42,6 +42,7 @@ EXITS: Mapping[type[BaseException], Exit] = {
     engine.ConversionTimedOut: Exit.RETRY,
     engine.EngineUnavailable: Exit.RETRY,
     engine.EngineError: Exit.REFUSED,
+    ledger.DatabaseRefused: Exit.CONFIG,
     ledger.EmbeddedUnavailable: Exit.UNAVAILABLE,
     ledger.SchemaBehind: Exit.UNAVAILABLE,
     ledger.SchemaNewer: Exit.UNAVAILABLE,
