@@ -250,6 +250,8 @@ def compare(postgres: EmbeddedPostgres, options: argparse.Namespace, runner: asy
     for count in options.accounts:
         accounts = runner.run(open_accounts(postgres.dsn, count))
         for in_flight, processes in itertools.product(options.in_flight, options.processes):
+            if in_flight < processes:
+                continue
             rates = {}
             for design in ("naive", "ours"):
                 cell = Cell(

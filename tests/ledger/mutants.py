@@ -340,7 +340,7 @@ def survives(mutant: Mutant, tree: Path) -> bool:
             capture_output=True,
             cwd=tree,
             timeout=600,
-            env=os.environ | {"PYTHONPATH": str(tree)},
+            env=os.environ | {"PYTHONPATH": str(tree), "EPHEMERA_NO_SHRINK": "1"},
         )
     except subprocess.TimeoutExpired:
         return False  # it hangs: noticed

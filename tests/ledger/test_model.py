@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -260,6 +260,8 @@ def test_the_database_does_what_the_model_does(machine: type[Machine]) -> None:
             max_examples=int(os.environ.get("EPHEMERA_EXAMPLES", "60")),
             stateful_step_count=15,
             deadline=None,
+            # To shrink a counter-example takes minutes, and a mutant needs none.
+            phases=[Phase.generate] if os.environ.get("EPHEMERA_NO_SHRINK") else list(Phase),
             suppress_health_check=list(HealthCheck),
         ),
     )
