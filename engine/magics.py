@@ -16,7 +16,7 @@ class Magic(NamedTuple):
     also_at: int = 0
     also: bytes = b""
 
-    def fits(self, head: bytes) -> bool:
+    def fits(self, head: bytes | bytearray) -> bool:
         """Whether the bytes stand where they should."""
         return head.startswith(self.signature, self.offset) and (
             not self.also or head.startswith(self.also, self.also_at)

@@ -20,6 +20,7 @@ from engine.sniff_containers import (
     sniff_zip,
 )
 from engine.sniff_text import sniff_text
+from engine.wiping import wipe
 
 # Enough for an OLE directory near the front and a ZIP directory of hundreds of members at the end.
 HEAD_BYTES = 64 * 1024
@@ -49,20 +50,27 @@ _CONTAINERS: tuple[tuple[int, bytes, Callable[[bytes, bytes], str | None]], ...]
 
 def sniff(upload: Buffer) -> str | None:
     """The name of the format these bytes are, as in `engine.formats`, or None."""
-    view = memoryview(upload)
-    head, tail = bytes(view[:HEAD_BYTES]), bytes(view[-TAIL_BYTES:])
+    with memoryview(upload) as view:
+        head = bytearray(view[:HEAD_BYTES])
+        try:
+            return _sniff(head, view)
+        finally:
+            wipe(head)
+
+
+def _sniff(head: bytearray, view: memoryview) -> str | None:
     for magic in MAGICS:
         if magic.fits(head):
             return magic.name
     for offset, signature, inside in _CONTAINERS:
         if head.startswith(signature, offset):
-            return inside(head, tail)
-    if b"%PDF-" in head[: _PDF_HEADER_WITHIN + 5]:
+            return inside(bytes(head), bytes(view[-TAIL_BYTES:]))
+    if head.find(b"%PDF-", 0, _PDF_HEADER_WITHIN + 5) >= 0:
         return "pdf"
     return _sniff_without_signature(head) or sniff_text(head, complete=len(view) <= HEAD_BYTES)
 
 
-def _sniff_without_signature(head: bytes) -> str | None:
+def _sniff_without_signature(head: bytearray) -> str | None:
     """Formats whose first bytes are fields, told by several of them agreeing."""
     if _is_mpeg_audio(head):
         return "mp3"
@@ -71,7 +79,7 @@ def _sniff_without_signature(head: bytes) -> str | None:
     return None
 
 
-def _is_mpeg_audio(head: bytes) -> bool:
+def _is_mpeg_audio(head: bytearray) -> bool:
     """A frame header whose length leads to another frame header (ISO 11172-3, 2.4.1.3)."""
     length = _mpeg_frame_length(head, 0)
     return length is not None and _mpeg_frame_length(head, length) is not None
@@ -82,7 +90,7 @@ _BITRATES_V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
-def _mpeg_frame_length(head: bytes, at: int) -> int | None:
+def _mpeg_frame_length(head: bytearray, at: int) -> int | None:
     """Bytes of the layer III frame at this offset, or None where there is none."""
     if len(head) < at + 4 or head[at] != 0xFF or head[at + 1] & 0xE6 != 0xE2:  # noqa: PLR2004  # sync word, layer III
         return None

@@ -33,7 +33,7 @@ _STARTS = (
 )
 
 
-def sniff_text(head: bytes, *, complete: bool) -> str | None:
+def sniff_text(head: bytes | bytearray, *, complete: bool) -> str | None:
     """The kind of text, `txt` for none in particular, or None for what is not text."""
     text = _decoded(head, complete=complete)
     if text is None or not text.strip():
@@ -45,7 +45,7 @@ def sniff_text(head: bytes, *, complete: bool) -> str | None:
     return _markup(start) or _lines(start) or "txt"
 
 
-def _decoded(head: bytes, *, complete: bool) -> str | None:
+def _decoded(head: bytes | bytearray, *, complete: bool) -> str | None:
     """The head as text: by its mark, as UTF-8, or as Windows-1252 where it has no control bytes."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):

@@ -12,9 +12,11 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
+from typing import cast
 from urllib.parse import quote
 
 from aiohttp import ClientConnectionResetError, hdrs, web
+from aiohttp.http import StreamWriter
 
 from engine.job import Buffer
 from gateway.config import DownloadConfig
@@ -62,16 +64,20 @@ def warnings_header(warnings: Sequence[str]) -> str:
     return ", ".join(items)
 
 
-def zipped(files: Sequence[Buffer], base: str, extension: str) -> bytes:
-    """Several results as one archive, in memory. Stored: the results are compressed already."""
+def zipped(files: Sequence[Buffer], base: str, extension: str) -> memoryview:
+    """Several results as one archive, in memory. Stored: the results are compressed already.
+
+    The memory can be written, so that it can be wiped.
+    """
     archive = io.BytesIO()
     width = len(str(len(files)))
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as members:
         for number, content in enumerate(files, start=1):
             # A fixed time stamp (the ZIP epoch): the same input gives the same bytes.
             member = zipfile.ZipInfo(f"{base}-{number:0{width}}.{extension}")
-            members.writestr(member, bytes(content))
-    return archive.getvalue()
+            with members.open(member, "w") as file:
+                file.write(content)
+    return archive.getbuffer()
 
 
 async def send(
@@ -86,15 +92,17 @@ async def send(
     transport = request.transport
     if transport is None:
         raise ClientConnectionResetError("the client hung up before the first byte")
+    view = memoryview(body)
+    await response.prepare(request)
+    # Otherwise aiohttp joins the head and the first piece: a copy of it that nobody can wipe.
+    cast("StreamWriter", request.writer).send_headers()
     # By default up to 64 KiB stay in this process when a write returns. With no such buffer a
     # finished write means that the kernel has the bytes, which is what settling relies on.
     before = transport.get_write_buffer_limits()
     transport.set_write_buffer_limits(high=0)
     clock = asyncio.get_running_loop().time
     start = clock()
-    view = memoryview(body)
     try:
-        await response.prepare(request)
         async with asyncio.timeout(config.stall_s) as timer:
             for offset in range(0, len(view), CHUNK_BYTES):
                 least = start + config.rate_grace_s + offset / config.rate_min_bytes_s

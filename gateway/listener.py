@@ -8,24 +8,25 @@ not come up. Closing it leaves the connections that are already open.
 import asyncio
 import errno
 import socket
+from collections.abc import Callable
 from typing import cast
 
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpRequestParser
 from aiohttp.web_request import BaseRequest
 
 from gateway.config import ServerConfig
 from gateway.errors import AddressInUse, ConfigError, RequestMalformed
 from gateway.middleware import common_headers
 from gateway.problems import response_to
+from gateway.receiving import AHEAD_MAX, READ_BYTES, Framer, HeadParser, Receiver, Scratch
 from ledger.conversion_id import new_conversion_id
 
 log = structlog.get_logger()
 
 # Connections that the kernel completes for us before we look; a burst of clients fits.
 BACKLOG = 512
-# What one read takes from the socket: at 64 KiB a large upload costs a third more CPU.
-READ_BYTES = 256 * 1024
 
 
 class Connection(web.RequestHandler):
@@ -33,6 +34,10 @@ class Connection(web.RequestHandler):
 
     __slots__ = ("connections_max",)
     connections_max: int
+
+    def frame_by(self, new_parser: Callable[[], HeadParser]) -> None:
+        """Take requests apart with our framing around such parsers, in place of a bare one."""
+        self._parser = Framer(self, new_parser, READ_BYTES)  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or drop it at once when there are too many."""
@@ -73,6 +78,7 @@ class Listener:
         self._config = config
         self._runner = web.AppRunner(app, handler_cancellation=True)
         self._server: asyncio.Server | None = None
+        self._scratch = Scratch()
 
     async def open(self) -> None:
         """Begin to accept. Raises AddressInUse when somebody else was faster."""
@@ -98,21 +104,31 @@ class Listener:
             await manager.shutdown(timeout=1.0)
         await self._runner.cleanup()
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> Receiver:
         connection = Connection(
             cast("web.Server", self._runner.server),
             loop=asyncio.get_running_loop(),
             keepalive_timeout=self._config.keepalive_s,
             lingering_time=self._config.linger_s,
+            read_bufsize=READ_BYTES,
+        )
+        connection.connections_max = self._config.connections_max
+        connection.frame_by(lambda: self._parser(connection))
+        return Receiver(connection, self._scratch)
+
+    def _parser(self, connection: Connection) -> HttpRequestParser:
+        return HttpRequestParser(
+            connection,
+            asyncio.get_running_loop(),
+            READ_BYTES,
             max_line_size=self._config.header_bytes_max,
             max_field_size=self._config.header_bytes_max,
             max_headers=self._config.headers_max,
-            read_bufsize=READ_BYTES,
+            payload_exception=web.RequestPayloadError,
             # A compressed body would be unpacked here, outside of the sandbox: refused instead.
             auto_decompress=False,
+            max_msg_queue_size=AHEAD_MAX,
         )
-        connection.connections_max = self._config.connections_max
-        return connection
 
 
 def bind(config: ServerConfig) -> socket.socket:

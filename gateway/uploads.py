@@ -33,6 +33,8 @@ from gateway.errors import (
     UploadTooLarge,
     UploadTooSlow,
 )
+from gateway.receiving import pieces
+from gateway.wiping import Gathering
 
 MULTIPART = "multipart/form-data"
 # The form field that carries files; `file[]` is what several form libraries make of a list.
@@ -155,17 +157,20 @@ async def _pace(config: UploadConfig) -> AsyncIterator[Callable[[int], None]]:
 async def _read_raw(
     request: web.Request, config: UploadConfig, hold: Hold, arrived: Callable[[int], None]
 ) -> bytearray:
-    body = bytearray()
+    body = Gathering(request.content_length or 0)
     try:
-        while chunk := await request.content.readany():
+        async for chunk in pieces(request.content):
             if len(body) + len(chunk) > config.bytes_max:
                 raise _too_large(config)
             hold.grow_to(len(body) + len(chunk))
-            body += chunk
+            body.add(chunk)
             arrived(len(body))
     except web.RequestPayloadError as error:
         raise UploadCut("the body ended before its announced end, or was badly framed") from error
-    return body
+    else:
+        return body.whole()
+    finally:
+        body.wipe()
 
 
 async def _read_parts(
@@ -179,15 +184,15 @@ async def _read_parts(
             if len(uploads) >= config.files_max:
                 raise UploadPartsExceeded(f"one request carries at most {config.files_max} files")
             checked = _checked_part(part)
-            body = bytearray()
+            body = Gathering(0)
             while chunk := await checked.read_chunk(CHUNK_BYTES):
                 received += len(chunk)
                 if received > config.bytes_max:
                     raise _too_large(config)
                 hold.grow_to(received)
-                body += chunk
+                body.add(chunk)
                 arrived(received)
-            uploads.append(Upload(body=body, name=checked.filename))
+            uploads.append(Upload(body=body.whole(), name=checked.filename))
     except web.RequestPayloadError as error:
         raise UploadCut("the body ended before its announced end, or was badly framed") from error
     except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:

@@ -19,6 +19,7 @@ from gateway import downloads, idempotency, state, uploads
 from gateway.pricing import price
 from gateway.stages import Stage
 from gateway.uploads import Upload
+from gateway.wiping import Wiper
 from ledger.credits.debit import Debit
 from ledger.credits.operation import IdempotencyKey
 
@@ -30,8 +31,9 @@ async def convert(request: web.Request) -> web.StreamResponse:
     """`POST /v1/convert/{source}/{target}`: a file in, a file out."""
     app, caller, trail = request.app, request[state.CALLER], request[state.TRAIL]
     engine, ledger, settings = app[state.ENGINE], app[state.LEDGER], app[state.SETTINGS]
-    with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold:
+    with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
         files = await uploads.read(request, settings.upload, hold)
+        wiper.add(file.body for file in files)
         trail.reached(Stage.READ)
         options = _options(request)
         job = engine.plan(*_formats(request), options, [file.body for file in files])
@@ -48,8 +50,10 @@ async def convert(request: web.Request) -> web.StreamResponse:
             output = await engine.convert(job, account=str(caller.account_id))
             trail.reached(Stage.CONVERTED)
             app[state.METRICS].converted(job, output)
+            wiper.add(output.files)
             hold.count(sum(len(file) for file in output.files))
             body, response = await _answer(output, debit, files)
+            wiper.add([body])
             request[state.RESPONSE] = response
             trail.reached(Stage.RESPONDING)
             await downloads.send(request, response, body, settings.download)
