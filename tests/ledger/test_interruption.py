@@ -200,6 +200,22 @@ async def test_a_debit_that_was_under_way_when_postgresql_went_away_is_not_charg
     assert await books.fetchval("select count(*) from credits.open_debit") == 0
 
 
+async def test_who_waits_for_a_refund_when_postgresql_goes_away_is_let_go(
+    ledger: Ledger, account: Account, network: Proxy, books: asyncpg.Connection
+) -> None:
+    debit = ledger.debit(account.id, 3, conversion_id=new_conversion_id())
+    await debit.__aenter__()
+    async with turn_taken(books):
+        leaving = asyncio.create_task(debit.__aexit__(OSError, OSError(), None))
+        await writer_waits(books)
+        await network.cut()
+        await leaving
+    await network.open()
+    await eventually(lambda: _nothing_open(books))
+    await eventually(lambda: _is(ledger.healthy()))
+    assert await ledger.balance(account.id) == 100
+
+
 async def test_a_backend_that_is_terminated_under_the_writer_goes_unnoticed(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:

@@ -116,6 +116,10 @@ async def test_a_gateway_whose_lease_was_revoked_settles_nothing_and_debits_agai
         await debit.__aexit__(None, None, None)
     async with ledger.debit(account.id, 3, conversion_id=new_conversion_id()) as again:
         assert again.balance == 97
+        assert await books.fetchval(
+            "select g.id is not null from credits.open_debit o"
+            " left join credits.gateway g on g.id = o.gateway_id"
+        )
     assert await ledger.balance(account.id) == 97
 
 
