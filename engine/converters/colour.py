@@ -74,6 +74,11 @@ def to_srgb(image: Image.Image, icc: bytes | None, warnings: list[str]) -> Image
     return converted
 
 
+def is_profile(icc: bytes | None, warnings: list[str]) -> bool:
+    """Whether these bytes are a colour profile that can be read; says so where they are not."""
+    return icc is not None and _profile(icc, warnings) is not None
+
+
 def _profile(icc: bytes, warnings: list[str]) -> ImageCms.ImageCmsProfile | None:
     try:
         return ImageCms.ImageCmsProfile(io.BytesIO(icc))

@@ -141,3 +141,44 @@ def test_resolution_decides_the_size_of_the_page() -> None:
     assert page_sizes(convert(buffer.getvalue(), "png", "pdf").file)[0] == pytest.approx(
         (72, 36), abs=0.1
     )
+
+
+def _segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2) + content
+
+
+def test_what_lies_behind_a_jpeg_stays_behind() -> None:
+    # A camera's second picture, as in an MPO: an index in APP2, then a picture with its own EXIF.
+    first, second = sample("grey.jpg"), sample("orientation-1.jpg")
+    index = b"MPF\0MM\0*\0\0\0\x08\0\0\0\0\0\0"
+    made = convert(first[:2] + _segment(0xE2, index) + first[2:] + second, "jpeg", "pdf").file
+    assert len(pictures(made)) == 1
+    with pikepdf.open(io.BytesIO(made)) as document:
+        inside = next(iter(document.pages[0].get_images().values())).read_raw_bytes()
+    assert len(inside) <= len(first)
+    assert b"MPF" not in inside
+    assert psnr(Seen(inside, "jpeg").rgb(), Seen(first, "jpeg").rgb()) == 99
+
+
+def test_a_jpeg_whose_segments_are_a_muddle_is_put_on_a_page_without_any() -> None:
+    whole = sample("orientation-1.jpg")
+    short = b"\xff\xed\x00\x10Photoshop 3.0\0"  # two bytes fewer than there are
+    made = convert(whole[:2] + short + b"\x04\x06" + whole[2:], "jpeg", "pdf").file
+    assert psnr(pictures(made)[0], Seen(whole, "jpeg").rgb()) > 38
+
+
+def test_a_damaged_colour_profile_is_left_out_and_said() -> None:
+    whole = sample("grey.jpg")
+    profile = _segment(0xE2, b"ICC_PROFILE\0\x01\x01no profile")
+    reply = convert(whole[:2] + profile + whole[2:], "jpeg", "pdf")
+    assert any("colour profile is damaged" in warning for warning in reply.warnings)
+    assert psnr(pictures(reply.file)[0], Seen(whole, "jpeg").rgb()) > 38
+
+
+@pytest.mark.parametrize("side", [1, 3, 20_000])
+def test_an_image_that_no_page_can_have_the_size_of_is_refused_with_a_way_out(side: int) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (side, 3)).save(buffer, "PNG")
+    reply = convert(buffer.getvalue(), "png", "pdf")
+    assert (reply.error, "page_size" in reply.detail) == ("TargetImpossible", True)
+    assert not convert(buffer.getvalue(), "png", "pdf", page_size="a4").error

@@ -13,13 +13,13 @@ import img2pdf
 from PIL import ImageFile, ImageOps
 
 from engine.converter import Result, Work
-from engine.converters.colour import expand, flatten, to_srgb
+from engine.converters.colour import expand, flatten, is_profile, to_srgb
 from engine.converters.opening import check_frames, check_pixels, frame_count, open_image, reading
 from engine.converters.pdf.catalogue import ImagesOptions
 from engine.converters.pdf.jpeg import orientation_segment, without_metadata
 from engine.converters.resolution import resolution
 from engine.errors import SourceTooComplex, TargetImpossible, TargetTooLarge
-from engine.job import Buffer
+from engine.job import Bounds, Buffer
 
 _MM = 72 / 25.4  # points
 # Points; ISO 216 and ANSI.
@@ -42,6 +42,9 @@ _DPI = (96.0, 96.0)
 _TURNS = frozenset({1, 3, 6, 8})
 _SIDEWAYS = frozenset({6, 8})
 _ORIENTATION = 0x0112
+
+# PDF units; what readers accept as the side of a page (ISO 32000-1, annex C).
+_SIDE_MIN, _SIDE_MAX = 3.0, 14_400.0
 
 _Layout = Callable[[int, int, tuple[float, float]], tuple[float, float, float, float]]
 
@@ -87,7 +90,7 @@ def _sheets(work: Work, index: int, warnings: list[str]) -> Iterator[_Sheet]:
     upload, source = work.inputs[index], work.sources[index]
     image = open_image(upload, source, work.bounds)
     if source == "jpeg":
-        yield _jpeg_sheet(image, upload, warnings)
+        yield _jpeg_sheet(image, upload, work.bounds, warnings)
         return
     count = frame_count(image, upload, source, work.bounds)
     if source != "tiff" and count > 1:
@@ -103,7 +106,9 @@ def _sheets(work: Work, index: int, warnings: list[str]) -> Iterator[_Sheet]:
         yield _Sheet(_as_png(image, upload, source, warnings), resolution(image) or _DPI)
 
 
-def _jpeg_sheet(image: ImageFile.ImageFile, upload: Buffer, warnings: list[str]) -> _Sheet:
+def _jpeg_sheet(
+    image: ImageFile.ImageFile, upload: Buffer, bounds: Bounds, warnings: list[str]
+) -> _Sheet:
     """The JPEG itself, decoded once only to know that it is whole."""
     with reading("jpeg"):
         orientation = image.getexif().get(_ORIENTATION, 1)
@@ -112,7 +117,13 @@ def _jpeg_sheet(image: ImageFile.ImageFile, upload: Buffer, warnings: list[str])
         image.load()
     if orientation not in _TURNS:
         return _Sheet(_as_png(image, upload, "jpeg", warnings), resolution(image) or _DPI)
-    picture = without_metadata(bytes(upload), orientation_segment(orientation))
+    icc = is_profile(image.info.get("icc_profile"), warnings)
+    picture = without_metadata(bytes(upload), orientation_segment(orientation), icc=icc)
+    if picture is None:
+        whole = open_image(upload, "jpeg", bounds)  # the draft above has too few pixels
+        with reading("jpeg"):
+            whole.load()
+        return _Sheet(_as_png(whole, upload, "jpeg", warnings), resolution(image) or _DPI)
     return _Sheet(picture, resolution(image) or _DPI, orientation in _SIDEWAYS)
 
 
@@ -155,9 +166,15 @@ def _layout(options: ImagesOptions, sheets: Iterator[_Sheet]) -> _Layout:
         width: int, height: int, _dpi: tuple[float, float]
     ) -> tuple[float, float, float, float]:
         _, dpi, sideways = next(sheets)
-        if not sideways:
-            return upright(width, height, dpi)
-        down, across, high, wide = upright(height, width, dpi[::-1])
-        return across, down, wide, high
+        if sideways:
+            down, across, high, wide = upright(height, width, dpi[::-1])
+            laid = across, down, wide, high
+        else:
+            laid = upright(width, height, dpi)
+        if not all(_SIDE_MIN <= side <= _SIDE_MAX for side in laid[:2]):
+            raise TargetImpossible(
+                "an image is too small or too large for a page of its own size; name a page_size"
+            )
+        return laid
 
     return lay_out

@@ -3,38 +3,55 @@
 A JPEG goes into a PDF byte for byte, and with it would go the place where it was taken.
 """
 
+import re
 import struct
 
-# Kept: everything that decoding needs, JFIF (APP0), the ICC profile (APP2) and Adobe's colour
-# transform (APP14). Left out: EXIF and XMP (APP1), Photoshop's block (APP13), comments.
-_KEPT_APPLICATION = frozenset({0xE0, 0xE2, 0xEE})
+# Of the application segments only these are kept, by marker and first bytes: JFIF, the ICC profile,
+# Adobe's colour transform. Left out: EXIF and XMP, Photoshop's block, thumbnails (JFXX), and the
+# index of a camera's further pictures (MPF), which lie behind the first one with metadata of
+# their own. Comments too.
+_JFIF, _ICC, _ADOBE = (0xE0, b"JFIF\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe")
 _APPLICATION = range(0xE0, 0xF0)
-_COMMENT, _START_OF_SCAN = 0xFE, 0xDA
+_COMMENT, _START_OF_SCAN, _END_OF_IMAGE = 0xFE, 0xDA, 0xD9
+# In coded data a marker is what is neither a stuffed zero, nor a restart, nor a fill byte.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def without_metadata(picture: bytes, orientation: bytes) -> bytes:
+def without_metadata(picture: bytes, orientation: bytes, *, icc: bool = True) -> bytes | None:
     """The same picture with only the segment `orientation` in place of its metadata.
 
-    Bytes that are no well-formed segment end the walk, and all from there is kept.
+    What follows its end is cut off. `icc` says whether the colour profile is kept. None where the
+    segments are not well formed: then nobody can say what is metadata.
     """
+    names = (_JFIF, _ICC, _ADOBE) if icc else (_JFIF, _ADOBE)
     kept = [picture[:2], orientation]
-    at = 2
-    while at + 4 <= len(picture) and picture[at] == 0xFF:  # noqa: PLR2004  # every marker begins so
+    at, scanned = 2, False
+    while at + 2 <= len(picture) and picture[at] == 0xFF:  # noqa: PLR2004  # every marker begins so
         marker = picture[at + 1]
         if marker == 0xFF:  # noqa: PLR2004  # fill byte
             at += 1
             continue
-        if marker == _START_OF_SCAN:
+        if marker == _END_OF_IMAGE:
+            return b"".join([*kept, picture[at : at + 2]])
+        if at + 4 > len(picture):
             break
         end = at + 2 + struct.unpack_from(">H", picture, at + 2)[0]
-        left_out = marker == _COMMENT or (
-            marker in _APPLICATION and marker not in _KEPT_APPLICATION
-        )
-        if not left_out:
+        if marker == _START_OF_SCAN:
+            scanned = True
+            found = _NEXT_MARKER.search(picture, end)
+            end = found.start() if found else len(picture)
+        if _belongs(picture, at, marker, names):
             kept.append(picture[at:end])
         at = end
-    kept.append(picture[at:])
-    return b"".join(kept)
+    # An end that is missing is no harm to what was decoded whole.
+    return b"".join(kept) if scanned and at >= len(picture) else None
+
+
+def _belongs(picture: bytes, at: int, marker: int, names: tuple[tuple[int, bytes], ...]) -> bool:
+    """Whether decoding, or the right colours, need this segment."""
+    if marker in _APPLICATION:
+        return any(marker == kind and picture.startswith(name, at + 4) for kind, name in names)
+    return marker != _COMMENT
 
 
 def orientation_segment(orientation: int) -> bytes:
