@@ -1,201 +1,117 @@
 """The front door of conversions: plan what is asked, run it in a worker of its own.
 
-`plan` is pure and refuses all that can be refused without running: unknown formats and options,
-empty, oversized and mislabelled files. `convert` waits in line for a slot, hands the bytes to a
-single-use worker and gives back what it made. Sandbox errors are translated here, once.
+`plan` is pure and refuses all that can be refused without running. `convert` waits in line for a
+slot, hands the bytes to a worker and gives back what it made; `batch` does so for the files of one
+request. `status` and the controls at the end are for operators: each control is safe under load,
+may be repeated, and says what it did.
 """
 
 import asyncio
+import contextlib
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 
 import msgspec
 import structlog
 
-from engine import errors, formats, registry
-from engine.job import Buffer, Job, Output, TaskReply, TaskRequest
+from engine import errors, planning, registry
+from engine.config import EngineConfig
+from engine.families import changed, pools
+from engine.job import Job, Output, TaskReply, TaskRequest
+from engine.keep import Owner
 from engine.line import Line
-from engine.pool import Pool, Reply
-from engine.sniff import sniff
-from sandbox.errors import (
-    ReplyTooLarge,
-    SandboxError,
-    SandboxUnavailable,
-    WorkerCpuExceeded,
-    WorkerOutOfMemory,
-    WorkerTimedOut,
-    WorkerViolation,
-    ZygoteDied,
-)
-from sandbox.host.forkserver import Forkserver
-from sandbox.spec import Level, ZygoteSpec
+from engine.pool import Pool
+from engine.shares import Demand, shares
+from engine.status import Drained, EngineStatus, FamilyStatus, Paused, Recycled, Resized
+from engine.translation import REFUSED, checked, reason, translated
+from engine.workers import Reply
+from sandbox.errors import SandboxError, SandboxUnavailable
+
+__all__ = ["Batch", "Engine", "EngineConfig", "EngineStatus", "FamilyStatus"]
 
 log = structlog.get_logger()
 
-ENTRY = "engine.task:handle"
-WARM = "engine.task:warm"
-TOUCH = "engine.task:touch"
-
-
-class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of the machine the engine may use, and how strictly workers are confined."""
-
-    # Conversions at once; 0 means as many as the cores this process may use. More than that makes
-    # each slower without finishing more.
-    slots: int = 0
-    # Ready workers a family. Two hide the fork behind a pair of simultaneous requests; an idle one
-    # costs 2 to 4 MB.
-    spares: int = 2
-    # With 0.1 s a conversion and two slots, 256 are about 13 s of waiting: what a client bears.
-    waiting_max: int = 256
-    wait_max_s: float = 30.0
-    isolation: Level = "strict"
-    # Conversions a worker serves before it ends. 1 is the promise; benches use more to compare.
-    uses: int = 1
-
-
-class FamilyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One family at this moment."""
-
-    name: str
-    up: bool
-    spares: int
-    running: int
-    restarts: int
-
-
-class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What `ephemera ops status` shows."""
-
-    slots: int
-    busy: int
-    waiting: int
-    draining: bool
-    isolation: str
-    families: tuple[FamilyStatus, ...]
+# How often shares and ages are looked at when nothing happens, and at most when much does.
+TEND_S = 10.0
+SHARE_S = 1.0
+# Between two files of a request lie a debit and the waiting line; beyond this nobody comes.
+BATCH_KEPT_S = 120.0
 
 
 class Engine:
     """All conversions of one gateway process. Made by `start`, ended by `drain` or `close`."""
+
+    plan = staticmethod(planning.plan)
 
     def __init__(self, config: EngineConfig, line: Line, pools: Mapping[str, Pool]) -> None:
         self._config = config
         self._line = line
         self._pools = pools
         self._families = {family.name: family for family in registry.FAMILIES}
+        self._demand = Demand(pools)
+        self._shared_s = 0.0
+        self._batches = itertools.count(1)
         self._draining = False
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._tending: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, config: EngineConfig) -> "Engine":
         """Boot every family's zygote and its spares.
 
-        Raises IsolationUnavailable where the kernel cannot give the isolation that was asked for.
+        Raises IsolationUnavailable where the kernel cannot give the isolation that was asked for,
+        or a family does not start.
         """
         line = Line(
             slots=config.slots or len(os.sched_getaffinity(0)),
             waiting_max=config.waiting_max,
             wait_max_s=config.wait_max_s,
         )
-        pools = {family.name: _pool(family, config) for family in registry.FAMILIES}
-        started = await asyncio.gather(
-            *(pool.start() for pool in pools.values()), return_exceptions=True
-        )
-        failures = [result for result in started if isinstance(result, BaseException)]
-        if failures:
-            await asyncio.gather(*(pool.close() for pool in pools.values()))
-            if isinstance(failures[0], SandboxUnavailable):
-                raise errors.IsolationUnavailable(str(failures[0])) from failures[0]
-            raise failures[0]
-        return cls(config, line, pools)
+        engine = cls(config, line, pools(config, line.slots))
+        await engine._boot()
+        return engine
 
-    @staticmethod
-    def plan(
-        source: str, target: str, options: Mapping[str, str], uploads: Sequence[Buffer]
-    ) -> Job:
-        """Check everything that can be checked without running, and name the converter.
+    async def convert(self, job: Job, *, account: str = "", account_weight: float = 1.0) -> Output:
+        """Run a job in a worker that lives for it alone, or for its account under that policy.
 
-        `source` may be `auto`: the first bytes decide. Raises the refusals of `engine.errors`.
+        Waits in line when all slots are taken, where the account has `account_weight` turns for
+        one of an ordinary account. Raises EngineBusy, EngineDraining, EngineUnavailable, or the
+        failure of the conversion itself.
         """
-        if not uploads:
-            raise errors.SourceEmpty("no file came: the request has no body")
-        for upload in uploads:
-            if not len(upload):
-                raise errors.SourceEmpty("the file is empty: it has zero bytes")
-        sources = tuple(_checked_source(source, upload) for upload in uploads)
-        wanted = formats.find(target).name
-        options = dict(options)
-        operation = options.pop("operation", None)
-        converter = registry.converter_for(sources[0], wanted, operation, inputs=len(uploads))
-        for other in sources:
-            if other not in converter.sources:
-                raise errors.ConversionUnsupported(
-                    f"{converter.name} does not take {other} files; it takes "
-                    f"{', '.join(converter.sources)}"
-                )
-        family = registry.family_of(converter)
-        job = Job(
-            converter=converter.name,
-            family=converter.family,
-            sources=sources,
-            target=wanted,
-            options=registry.parse_options(converter, options, target=wanted),
-            inputs=tuple(uploads),
-        )
-        if job.input_bytes > family.limits.input_bytes_max:
-            raise errors.SourceTooLarge(
-                f"the upload has {job.input_bytes} bytes; {family.name} conversions take at most "
-                f"{family.limits.input_bytes_max}"
-            )
-        return job
+        return await self._convert(job, account, account_weight, self._owner(account))
 
-    async def convert(self, job: Job, *, account: str = "") -> Output:
-        """Run a job in a worker that lives for it alone.
+    @asynccontextmanager
+    async def batch(
+        self, *, account: str = "", account_weight: float = 1.0
+    ) -> AsyncIterator["Batch"]:
+        """Convert the files of one request one after another, those of a family in one worker.
 
-        Waits in line when all slots are taken. Raises EngineBusy, EngineDraining,
-        EngineUnavailable, or the failure of the conversion itself.
+        Each is a conversion of its own, with its own turn in line and its own failure. After one
+        that crashes, the rest goes on in a fresh worker.
         """
-        if self._draining:
-            raise errors.EngineDraining("the service is stopping; nothing was charged")
-        clock = asyncio.get_running_loop().time
-        asked = clock()
-        self._under_way += 1
-        self._idle.clear()
+        owner = Owner(
+            policy="per-request",
+            name=str(next(self._batches)),
+            uses=self._config.request_uses,
+            kept_s=BATCH_KEPT_S,
+        )
         try:
-            async with self._line.slot(account):
-                begun = clock()
-                reply, worker = await self._run(job)
-                ended = clock()
+            yield Batch(lambda job: self._convert(job, account, account_weight, owner))
         finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
-        answer = _checked_reply(reply)
-        return Output(
-            target=job.target,
-            files=reply.files,
-            warnings=answer.warnings,
-            queue_s=begun - asked,
-            convert_s=ended - begun,
-            cpu_s=answer.cpu_s,
-            worker=worker,
-        )
-
-    async def drain(self, timeout_s: float) -> bool:
-        """Take nothing new and wait for what runs, at most `timeout_s`. True when all finished."""
-        self._draining = True
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+            for pool in self._pools.values():
+                pool.release(owner)
 
     async def close(self) -> None:
         """End all workers and zygotes; what still runs fails with EngineDraining."""
         self._draining = True
+        if self._tending is not None:
+            self._tending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._tending
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 
     def status(self) -> EngineStatus:
@@ -205,20 +121,116 @@ class Engine:
             busy=self._line.busy,
             waiting=self._line.waiting,
             draining=self._draining,
+            paused=self._line.paused,
             isolation=self._config.isolation,
-            families=tuple(
-                FamilyStatus(
-                    name=pool.family,
-                    up=pool.source is not None,
-                    spares=pool.spares,
-                    running=pool.running,
-                    restarts=pool.restarts,
-                )
-                for pool in self._pools.values()
-            ),
+            policy=self._config.policy,
+            families=tuple(self._family_status(pool) for pool in self._pools.values()),
         )
 
-    async def _run(self, job: Job) -> tuple[Reply, str]:
+    def pause(self) -> Paused:
+        """Start nothing new; the line holds who waits, within its bounds."""
+        changed = not self._line.paused
+        self._line.pause()
+        return self._paused(changed=changed)
+
+    def resume(self) -> Paused:
+        """Start again what waits."""
+        changed = self._line.paused
+        self._line.resume()
+        return self._paused(changed=changed)
+
+    def resize(self, slots: int) -> Resized:
+        """Set the number of conversions at once. Raises ValueError below 1; `pause` is for that."""
+        if slots < 1:
+            raise ValueError("slots is at least 1; pause stops new conversions")
+        before = self._line.slots
+        self._line.resize(slots)
+        self._share()
+        return Resized(before=before, slots=slots, busy=self._line.busy)
+
+    async def recycle(self, family: str | None = None) -> Recycled:
+        """Replace the zygotes of one family, or all, one after another; no request fails of it.
+
+        Raises ValueError for an unknown family, EngineUnavailable where a new one does not start:
+        the old one then goes on.
+        """
+        names = (family,) if family else tuple(self._pools)
+        for name in names:
+            with _new_zygote(name):
+                await self._pool(name).recycle("asked")
+        return Recycled(families=names)
+
+    async def restart_zygote(self, family: str) -> Recycled:
+        """Replace a zygote at once: its spares end before the new one is there, what runs finishes.
+
+        Raises ValueError for an unknown family.
+        """
+        with _new_zygote(family):
+            await self._pool(family).restart()
+        return Recycled(families=(family,))
+
+    async def set_limit(self, family: str, **limits: float) -> Recycled:
+        """Change fields of `sandbox.limits.Limits` for workers from now on, by a rolling recycle.
+
+        Raises ValueError for an unknown family or limit, or an impossible number.
+        """
+        pool = self._pool(family)
+        wanted = changed(pool.limits, limits)
+        if wanted == pool.limits:
+            return Recycled(families=())
+        with _new_zygote(family):
+            await pool.set_limits(wanted)
+        return Recycled(families=(family,), limits=limits)
+
+    async def drain(self, timeout_s: float) -> Drained:
+        """Take nothing new and wait for what runs and waits, at most `timeout_s`."""
+        self._draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        return Drained(finished=not self._under_way, left=self._under_way)
+
+    async def _boot(self) -> None:
+        self._share()
+        started = await asyncio.gather(
+            *(pool.start() for pool in self._pools.values()), return_exceptions=True
+        )
+        failures = [result for result in started if isinstance(result, BaseException)]
+        if failures:
+            await self.close()
+            if isinstance(failures[0], SandboxUnavailable):
+                raise errors.IsolationUnavailable(str(failures[0])) from failures[0]
+            raise failures[0]
+        self._tending = asyncio.create_task(self._tend(), name="engine")
+
+    async def _convert(
+        self, job: Job, account: str, account_weight: float, owner: Owner | None
+    ) -> Output:
+        if self._draining:
+            raise errors.EngineDraining("the service is stopping; nothing was charged")
+        planning.check_size(job, self._pools[job.family].limits.input_bytes_max)
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        self._demand.arrived(job.family, asked)
+        if asked - self._shared_s > SHARE_S:
+            self._share()
+        with self._counted():
+            async with self._line.slot(account, family=job.family, weight=account_weight):
+                begun = clock()
+                reply, answer, worker = await self._run(job, owner)
+                ended = clock()
+        return Output(
+            target=job.target,
+            files=reply.files,
+            warnings=answer.warnings,
+            queue_s=begun - asked,
+            convert_s=ended - begun,
+            cpu_s=answer.cpu_s,
+            worker=worker,
+            isolation=owner.policy if owner else "per-conversion",
+        )
+
+    async def _run(self, job: Job, owner: Owner | None) -> tuple[Reply, TaskReply, str]:
         request = TaskRequest(
             converter=job.converter,
             sources=job.sources,
@@ -226,123 +238,114 @@ class Engine:
             options=msgspec.to_builtins(job.options),
             bounds=self._families[job.family].bounds,
         )
+        pool = self._pools[job.family]
         try:
-            return await self._pools[job.family].run(msgspec.msgpack.encode(request), job.inputs)
+            reply, worker = await self._reply(pool, msgspec.msgpack.encode(request), job, owner)
+            answer = checked(reply)
+        except errors.EngineError as error:
+            label = reason(error)
+            pool.counts.failures[label] += 1
+            if label != REFUSED:
+                log.warning("conversion_failed", converter=job.converter, reason=label)
+            raise
+        pool.counts.conversions += 1
+        return reply, answer, worker
+
+    async def _reply(
+        self, pool: Pool, header: bytes, job: Job, owner: Owner | None
+    ) -> tuple[Reply, str]:
+        try:
+            return await pool.run(header, job.inputs, owner)
         except SandboxError as error:
-            log.warning("conversion_failed", converter=job.converter, reason=error.reason)
-            raise _translated(error) from error
+            raise translated(error) from error
+
+    def _owner(self, account: str) -> Owner | None:
+        if self._config.policy != "per-account" or not account:
+            return None
+        return Owner(
+            policy="per-account",
+            name=account,
+            uses=self._config.account_uses,
+            kept_s=self._config.account_s,
+        )
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    def _paused(self, *, changed: bool) -> Paused:
+        running = sum(pool.running for pool in self._pools.values())
+        return Paused(
+            paused=self._line.paused,
+            changed=changed,
+            waiting=self._line.waiting,
+            running=running,
+        )
+
+    def _pool(self, family: str) -> Pool:
+        if family not in self._pools:
+            raise ValueError(f"no such family: {family}; there are {', '.join(self._pools)}")
+        return self._pools[family]
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(TEND_S)
+            self._share()
+            for pool in self._pools.values():
+                pool.tend()
+
+    def _share(self) -> None:
+        """Deal the budget of spares out among the families that are here."""
+        self._shared_s = asyncio.get_running_loop().time()
+        budget = self._config.spares or self._line.slots + len(self._pools)
+        for family, count in shares(budget, self._demand.recent(self._shared_s)).items():
+            self._pools[family].spares_max = count
+
+    def _family_status(self, pool: Pool) -> FamilyStatus:
+        counts = pool.counts
+        return FamilyStatus(
+            name=pool.family,
+            up=pool.source is not None,
+            spares=pool.spares,
+            spares_max=pool.spares_max,
+            kept=pool.kept,
+            running=pool.running,
+            waiting=self._line.waiting_of(pool.family),
+            restarts=pool.restarts,
+            conversions=counts.conversions,
+            failures=dict(counts.failures),
+            recycles=dict(counts.recycles),
+            workers=counts.workers,
+            cpu_s=counts.cpu_s,
+            written_bytes=counts.written_bytes,
+            retry_after_s=self._line.retry_after_s(pool.family),
+        )
 
 
-def _pool(family: registry.Family, config: EngineConfig) -> Pool:
-    spec = ZygoteSpec(
-        family=family.name,
-        preload=family.preload,
-        entry=ENTRY,
-        warm=WARM,
-        touch=TOUCH,
-        limits=family.limits,
-        level=config.isolation,
-        uses=config.uses,
-    )
-    return Pool(
-        family.name,
-        boot=lambda: Forkserver.start(spec),
-        spares_max=config.spares,
-        deadline_s=family.limits.wall_s,
-        output_bytes_max=family.limits.output_bytes_max,
-    )
+class Batch:
+    """The conversions of one request. Made by `Engine.batch`."""
+
+    def __init__(self, convert: Callable[[Job], Awaitable[Output]]) -> None:
+        self._convert = convert
+
+    async def convert(self, job: Job) -> Output:
+        """Convert the next file. Raises as `Engine.convert` does; the batch goes on after it."""
+        return await self._convert(job)
 
 
-def _checked_source(claimed: str, upload: Buffer) -> str:
-    """The upload's format by name: found for `auto`, otherwise compared with the claim."""
-    seen = sniff(upload)
-    if claimed.lower() == "auto":
-        if seen is None:
-            raise errors.SourceUnrecognised(
-                "the file looks like nothing known here; name its format instead of auto"
-            )
-        return seen
-    source = formats.find(claimed)
-    if seen == source.name or (seen is None and not source.has_signature):
-        return source.name
-    looks = f"it looks like {formats.title(seen)}" if seen else "it looks like nothing known here"
-    raise errors.SourceMismatch(f"the file is not what it claims to be ({source.title}): {looks}")
-
-
-def _checked_reply(reply: Reply) -> TaskReply:
+@contextlib.contextmanager
+def _new_zygote(family: str) -> Iterator[None]:
+    """Translate a start that failed, for an operator."""
     try:
-        answer = msgspec.msgpack.decode(reply.header, type=TaskReply)
-    except msgspec.MsgspecError as error:
-        raise errors.ConversionCrashed(
-            "the converter gave an answer that cannot be read", reason="reply"
+        yield
+    except SandboxError as error:
+        raise errors.EngineUnavailable(
+            f"the new {family} zygote does not start: {error}"
         ) from error
-    if answer.error:
-        raise _REFUSALS.get(answer.error, errors.ConversionCrashed)(answer.detail)
-    if not reply.files:
-        raise errors.ConversionCrashed("the converter gave no result", reason="reply")
-    return answer
-
-
-# What a worker may say went wrong. Anything else from that side of the trust boundary is a crash.
-_REFUSALS: dict[str, type[errors.EngineError]] = {
-    refusal.__name__: refusal
-    for refusal in (
-        errors.OptionInvalid,
-        errors.SourceUnreadable,
-        errors.SourceTooComplex,
-        errors.PasswordRequired,
-        errors.TargetTooLarge,
-        errors.TargetImpossible,
-        errors.ConversionOutOfMemory,
-        errors.ConversionCrashed,
-    )
-}
-
-
-# The one translation from how a process ended to what the customer is told. The first row whose
-# class fits decides, so special cases stand above their roots.
-_TRANSLATIONS: tuple[tuple[type[SandboxError], type[errors.EngineError], str], ...] = (
-    (
-        WorkerTimedOut,
-        errors.ConversionTimedOut,
-        "the conversion reached its time limit and was stopped",
-    ),
-    (
-        WorkerCpuExceeded,
-        errors.ConversionTimedOut,
-        "the conversion used up its CPU time and was stopped",
-    ),
-    (
-        WorkerOutOfMemory,
-        errors.ConversionOutOfMemory,
-        "the conversion needed more memory than one worker may have; try a smaller file",
-    ),
-    (
-        WorkerViolation,
-        errors.ConversionCrashed,
-        "the converter did something that the sandbox forbids and was stopped",
-    ),
-    (
-        ReplyTooLarge,
-        errors.TargetTooLarge,
-        "the result is larger than the limit for one conversion",
-    ),
-    (
-        ZygoteDied,
-        errors.EngineUnavailable,
-        "the worker was lost to a restart; the same request can be sent again",
-    ),
-    (
-        SandboxUnavailable,
-        errors.EngineUnavailable,
-        "no worker can be started at present; try again in a few seconds",
-    ),
-    (SandboxError, errors.ConversionCrashed, "the converter crashed on this file"),
-)
-
-
-def _translated(error: SandboxError) -> errors.EngineError:
-    meaning, sentence = next(row[1:] for row in _TRANSLATIONS if isinstance(error, row[0]))
-    if meaning is errors.ConversionCrashed:
-        return errors.ConversionCrashed(sentence, reason=error.reason)
-    return meaning(sentence)

@@ -61,6 +61,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     # The worker's own user + system CPU seconds for this conversion, as it reported them.
     cpu_s: float = 0.0
     worker: str = ""
+    # How far its worker was shared: "per-conversion", "per-request" or "per-account".
+    isolation: str = "per-conversion"
 
 
 class TaskRequest(msgspec.Struct, frozen=True, array_like=True):

@@ -1,46 +1,56 @@
 """The waiting line: who gets the next free slot.
 
 A slot is the right to use one core. There are as many as cores, shared by all families, because
-the machine is. Whoever finds none free waits here: bounded in number and in time, first come
-first served within an account, turn and turn about between accounts, so that one account's ten
-thousand requests do not delay another's first.
+the machine is. Whoever finds none free waits here, bounded in number and in time, and is served
+fairly twice over (`engine/turns.py`):
 
-Theory: `_queues` keeps one FIFO an account, ordered by whose turn it is. A freed slot goes to the
-first account's first waiter, and that account moves to the end. A slot is handed over, never
-released and re-taken, so nobody can overtake between two awaits.
+  * between families by the seconds that their conversions take, so that neither a burst nor slow
+    work of one can starve another;
+  * within a family between accounts by number and weight, so that one account's ten thousand
+    requests do not delay another's first; within an account first come, first served.
+
+Each family's line has its own bound. Where it is full, the account that waits with the most makes
+room for one that waits with less: its newest request is refused, not the modest one's first.
+
+A slot is handed over, never released and re-taken, so nobody can overtake between two awaits.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from engine.errors import EngineBusy
+from engine.turns import Turns
 
 # What a conversion is assumed to take before the first one has been measured, in seconds.
 FIRST_GUESS_S = 0.2
-# Weight of the newest conversion in the moving average behind Retry-After.
+# Weight of the newest conversion in the moving average behind turns and Retry-After.
 SMOOTHING = 0.1
 # Retry-After is advice to a person or a client library; beyond a minute it is noise.
 RETRY_AFTER_MAX_S = 60.0
+# An operator who pauses the service is at work on it: a guess, said instead of a second.
+RETRY_WHEN_PAUSED_S = 10.0
+
+Turn = asyncio.Future[None]
 
 
 class Line:
-    """`slots` conversions at once; at most `waiting_max` more wait, each at most `wait_max_s`."""
+    """`slots` conversions at once; of each family at most `waiting_max` wait, `wait_max_s` long."""
 
     def __init__(self, *, slots: int, waiting_max: int, wait_max_s: float) -> None:
+        self.paused = False
         self._slots = slots
         self._free = slots
         self._waiting_max = waiting_max
         self._wait_max_s = wait_max_s
-        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._waiting = 0
-        self._mean_s = FIRST_GUESS_S
+        self._families: dict[str, _Family] = {}
+        self._turns = Turns()
 
     @property
     def waiting(self) -> int:
         """How many wait for a slot now."""
-        return self._waiting
+        return sum(family.waiting for family in self._families.values())
 
     @property
     def slots(self) -> int:
@@ -52,66 +62,87 @@ class Line:
         """How many slots are in use. Above `slots` for a while after a resize downwards."""
         return self._slots - self._free
 
+    def waiting_of(self, family: str) -> int:
+        """How many of this family wait."""
+        return self._families[family].waiting if family in self._families else 0
+
     def resize(self, slots: int) -> None:
         """Set the number of slots; running conversions finish, waiting ones may start at once."""
         self._free += slots - self._slots
         self._slots = slots
-        while self._free > 0 and self._hand_over():
-            self._free -= 1
+        self._start_waiting()
 
-    def retry_after_s(self) -> float:
-        """Seconds after which the present line will have been served, as far as one can tell."""
-        estimate = (self._waiting + 1) * self._mean_s / max(self._slots, 1)
-        return min(max(estimate, 1.0), RETRY_AFTER_MAX_S)
+    def pause(self) -> None:
+        """Give out no slot until `resume`; who waits keeps waiting, within the bounds."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Give slots out again."""
+        self.paused = False
+        self._start_waiting()
+
+    def retry_after_s(self, family: str = "") -> float:
+        """Seconds after which this family's line will have been served, as far as one can tell.
+
+        Families that wait share the slots' seconds evenly, but no wait is longer than all the work.
+        """
+        ahead = {name: one.waiting * one.mean_s for name, one in self._families.items()}
+        mine = ahead.pop(family, 0.0) + self._family(family).mean_s
+        estimate = mine + sum(min(mine, theirs) for theirs in ahead.values())
+        least = RETRY_WHEN_PAUSED_S if self.paused else 1.0
+        return min(max(estimate / max(self._slots, 1), least), RETRY_AFTER_MAX_S)
 
     @asynccontextmanager
-    async def slot(self, account: str) -> AsyncIterator[None]:
-        """Hold one slot. Raises EngineBusy at once when the line is full, or after `wait_max_s`."""
-        if self._free > 0 and not self._queues:
+    async def slot(
+        self, account: str, *, family: str = "", weight: float = 1.0
+    ) -> AsyncIterator[None]:
+        """Hold one slot. Raises EngineBusy at once when the line is full, or after `wait_max_s`.
+
+        `weight`: how many turns the account has for one of an account with weight 1.
+        """
+        if self._free > 0 and not self.paused and not self._turns:
             self._free -= 1
         else:
-            await self._wait(account)
+            await self._wait(family, account, weight)
         started = asyncio.get_running_loop().time()
         try:
             yield
         finally:
-            took_s = asyncio.get_running_loop().time() - started
-            self._mean_s += SMOOTHING * (took_s - self._mean_s)
+            self._family(family).note(asyncio.get_running_loop().time() - started)
             self._release()
 
-    async def _wait(self, account: str) -> None:
-        if self._waiting >= self._waiting_max:
+    async def _wait(self, name: str, account: str, weight: float) -> None:
+        family = self._family(name)
+        if family.waiting >= self._waiting_max and not family.make_room(account, weight):
             raise EngineBusy(
-                f"{self._waiting} conversions wait already, which is the limit; try again later",
-                retry_after_s=self.retry_after_s(),
+                f"{family.waiting} conversions wait already, which is the limit; try again later",
+                retry_after_s=self.retry_after_s(name),
             )
-        turn = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(account, deque()).append(turn)
-        self._waiting += 1
+        turn: Turn = asyncio.get_running_loop().create_future()
+        family.enter(account, weight, turn)
+        self._turns.join(name)
         try:
             async with asyncio.timeout(self._wait_max_s):
                 await turn
         except BaseException as error:
             # The hand-over may have happened in the same tick as the timeout or the hang-up.
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._release()
             else:
-                self._leave(account, turn)
-            if isinstance(error, TimeoutError):
+                family.leave(account, turn)
+                self._settle(name)
+            if isinstance(error, _Displaced | TimeoutError):
                 raise EngineBusy(
-                    f"no worker became free within {self._wait_max_s:g} seconds; try again later",
-                    retry_after_s=self.retry_after_s(),
+                    _WHY[type(error)], retry_after_s=self.retry_after_s(name)
                 ) from None
             raise
 
-    def _leave(self, account: str, turn: asyncio.Future[None]) -> None:
-        queue = self._queues.get(account)
-        if queue is None or turn not in queue:
-            return  # a hand-over passed over it after its cancellation and before this line ran
-        queue.remove(turn)
-        self._waiting -= 1
-        if not queue:
-            del self._queues[account]
+    def _family(self, name: str) -> "_Family":
+        return self._families.setdefault(name, _Family())
+
+    def _start_waiting(self) -> None:
+        while self._free > 0 and self._hand_over():
+            self._free -= 1
 
     def _release(self) -> None:
         # After a resize downwards the slot is given up instead of handed on.
@@ -119,14 +150,84 @@ class Line:
             self._free += 1
 
     def _hand_over(self) -> bool:
-        """Give one slot to the next waiter; False when nobody waits."""
-        while self._queues:
-            account, queue = self._queues.popitem(last=False)
-            turn = queue.popleft()
-            self._waiting -= 1
-            if queue:
-                self._queues[account] = queue
+        """Give one slot to the next waiter; False when nobody waits or nothing may start."""
+        while self._turns and not self.paused:
+            name = self._turns.next()
+            family = self._families[name]
+            turn = family.next()
+            self._turns.served(name, family.mean_s)
+            self._settle(name)
             if not turn.done():
                 turn.set_result(None)
                 return True
         return False
+
+    def _settle(self, name: str) -> None:
+        if not self._families[name].waiting:
+            self._turns.leave(name)
+
+
+class _Displaced(Exception):
+    """A modest account took this place in a full line."""
+
+
+_WHY: dict[type[BaseException], str] = {
+    _Displaced: "too many of this account's conversions wait already; try again later",
+    TimeoutError: "no worker became free in the time that a conversion may wait; try again later",
+}
+
+
+class _Family:
+    """Those of one family who wait: a queue an account."""
+
+    def __init__(self) -> None:
+        self.mean_s = FIRST_GUESS_S
+        self.waiting = 0
+        self._queues: dict[str, deque[Turn]] = {}
+        self._weights: dict[str, float] = {}
+        self._turns = Turns()
+
+    def note(self, took_s: float) -> None:
+        """Learn from one conversion that is over."""
+        self.mean_s += SMOOTHING * (took_s - self.mean_s)
+
+    def enter(self, account: str, weight: float, turn: Turn) -> None:
+        """Stand in line behind the account's others."""
+        self._queues.setdefault(account, deque()).append(turn)
+        self._weights[account] = weight
+        self._turns.join(account)
+        self.waiting += 1
+
+    def leave(self, account: str, turn: Turn) -> None:
+        """Give up; does nothing for one that was passed over already."""
+        if turn in self._queues.get(account, ()):
+            self._queues[account].remove(turn)
+            self._left(account)
+
+    def next(self) -> Turn:
+        """Take out whoever is next. There must be one."""
+        account = self._turns.next()
+        turn = self._queues[account].popleft()
+        self._turns.served(account, 1 / self._weights[account])
+        self._left(account)
+        return turn
+
+    def make_room(self, account: str, weight: float) -> bool:
+        """Refuse the newest of the account that waits with most, if that is more than `account`."""
+        if not self._queues:
+            return False
+        greedy = max(self._queues, key=lambda one: len(self._queues[one]) / self._weights[one])
+        theirs = len(self._queues[greedy]) / self._weights[greedy]
+        if (len(self._queues.get(account, ())) + 1) / weight >= theirs:
+            return False
+        turn = self._queues[greedy].pop()
+        self._left(greedy)
+        if not turn.done():
+            turn.set_exception(_Displaced())
+        return True
+
+    def _left(self, account: str) -> None:
+        self.waiting -= 1
+        if not self._queues[account]:
+            del self._queues[account], self._weights[account]
+            self._turns.leave(account)

@@ -4,22 +4,32 @@ A worker is used up by one conversion, so the pool's art is to have the next one
 and warmed before it is asked for, without stealing the cores from conversions that run. Measured:
 a replacement that is ordered when the reply is out, instead of when the worker is taken, brings a
 tiny job from 4.7 ms down to 0.9 ms, and costs a saturated machine nothing. So: take a spare; if it
-was the last, order its replacement at once; otherwise when the conversion is over.
+was the last, order its replacement at once; otherwise when the conversion is over. A worker of
+several uses belongs to its owner (`engine/keep.py`) and is forked to order.
 
-The pool is policy only. It sees the sandbox through three methods (`WorkerSource.spawn`,
-`Worker.run`, `Worker.kill`), so that its tests need neither processes nor a real clock.
+The zygote behind the workers is replaced when it dies or hangs, when too many of its workers
+crashed, when it is old, and when somebody asks. Always the same way: a new one is booted and its
+spares forked while the old one goes on serving; then they change places; the old one closes when
+its last conversion is over. So no request fails of it. One that died or hangs, or that is to be
+restarted hard, gives up its spares first; takers then wait for the new one.
+
+The pool is policy only. It sees the sandbox through `engine/workers.py`, so that its tests need
+neither processes nor a real clock.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 import structlog
 
+from engine.counts import Counts
 from engine.errors import EngineDraining, EngineUnavailable
 from engine.job import Buffer
-from sandbox.errors import SandboxError, WorkerCrashed, ZygoteDied
+from engine.keep import Keep, Owner
+from engine.workers import Held, Reply, Worker, WorkerSource, Zygote
+from sandbox.errors import SandboxError, WorkerCrashed, WorkerGone, WorkerViolation, ZygoteDied
+from sandbox.limits import Limits
 
 log = structlog.get_logger()
 
@@ -33,99 +43,62 @@ SPAWN_MAX_S = 3.0
 # How long a conversion waits for its worker while the zygote is being replaced (a boot takes
 # 0.1 to 0.3 s; three tries and their back-off fit).
 WORKER_WAIT_S = 5.0
-
-
-class Reply(Protocol):
-    """What a worker answers: an opaque header and the files."""
-
-    @property
-    def header(self) -> bytes:
-        """For `engine.task` alone to understand."""
-
-    @property
-    def files(self) -> Sequence[Buffer]:
-        """The outputs' bytes, in order."""
-
-
-class Worker(Protocol):
-    """One confined process that is ready to convert."""
-
-    @property
-    def name(self) -> str:
-        """Never given twice: the zygote's process id and the worker's."""
-
-    @property
-    def uses_left(self) -> int:
-        """How many conversions it will still serve; 0 for a single-use worker that has served."""
-
-    @property
-    def alive(self) -> bool:
-        """False from the moment its end is known."""
-
-    async def run(
-        self,
-        header: Buffer,
-        inputs: Sequence[Buffer],
-        *,
-        deadline_s: float,
-        output_bytes_max: int,
-    ) -> Reply:
-        """Convert. Raises a SandboxError however the process ends otherwise."""
-
-    def kill(self) -> None:
-        """End it now; harmless when it is over already."""
-
-
-class WorkerSource(Protocol):
-    """Where workers come from: a zygote."""
-
-    async def spawn(self) -> Worker:
-        """Fork one worker and wait until it is confined and warm. ZygoteDied, WorkerCrashed."""
-
-    async def wait_closed(self) -> None:
-        """Return when the zygote is gone, however it ended."""
-
-    async def close(self) -> None:
-        """End the zygote and all its workers; idempotent."""
+# What a retiring zygote has beyond a conversion's deadline before it is closed all the same.
+DRAIN_GRACE_S = 5.0
+# All gateways of a host, and all families of a gateway, must not boot at the same moment.
+AGE_JITTER = 0.2
 
 
 class Pool:
     """The workers of one family.
 
-    `boot` starts a zygote; the pool replaces it when it dies. `spares_max` workers are kept ready.
-    Errors of `run`: EngineUnavailable (no worker to be had), EngineDraining (stopped meanwhile),
-    and whatever SandboxError the worker ends in.
+    `boot` starts a zygote. Errors of `run`: EngineUnavailable (no worker to be had), EngineDraining
+    (stopped meanwhile), and whatever SandboxError the worker ends in.
     """
 
     def __init__(
         self,
         family: str,
         *,
-        boot: Callable[[], Awaitable[WorkerSource]],
+        boot: Callable[[Limits], Awaitable[WorkerSource]],
         spares_max: int,
-        deadline_s: float,
-        output_bytes_max: int,
+        limits: Limits,
+        uses: int = 1,
+        kept_max: int = 8,
+        spare_max_s: float = 3600.0,
+        zygote_crashes_max: int = 16,
+        zygote_max_s: float = 3600.0,
+        counts: Counts | None = None,
     ) -> None:
         self.family = family
-        self.restarts = 0
+        self.counts = counts or Counts()
+        # May be changed while it runs.
+        self.spares_max = spares_max
+        self._limits = limits
         self._boot = boot
-        self._spares_max = spares_max
-        self._deadline_s = deadline_s
-        self._output_bytes_max = output_bytes_max
-        self._source: WorkerSource | None = None
-        self._spares: deque[Worker] = deque()
+        self._uses = uses
+        self._keep = Keep(kept_max)
+        self._spare_max_s = spare_max_s
+        self._crashes_max = zygote_crashes_max
+        self._age_max_s = zygote_max_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret
+        self._zygote: Zygote | None = None
+        self._retiring: set[Zygote] = set()
         self._running: set[Worker] = set()
-        self._ordered = 0
-        self._stopping = False
+        self._renewal: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._supervisor: asyncio.Task[None] | None = None
         self._takers = 0
         self._stocked = asyncio.Event()
+        self._stopping = False
 
     @property
     def spares(self) -> int:
         """How many workers wait for a conversion."""
-        return len(self._spares)
+        return len(self._zygote.spares) if self._zygote else 0
+
+    @property
+    def kept(self) -> int:
+        """How many workers wait for the next conversion of their owner."""
+        return len(self._keep)
 
     @property
     def running(self) -> int:
@@ -133,140 +106,302 @@ class Pool:
         return len(self._running)
 
     @property
+    def restarts(self) -> int:
+        """How often a zygote died or hung."""
+        return self.counts.recycles["died"] + self.counts.recycles["hangs"]
+
+    @property
     def source(self) -> WorkerSource | None:
-        """The zygote of the moment, None while it is being replaced."""
-        return self._source
+        """The zygote of the moment, None while there is none."""
+        return self._zygote.source if self._zygote else None
+
+    @property
+    def limits(self) -> Limits:
+        """What the workers of the moment may use."""
+        return self._zygote.limits if self._zygote else self._limits
 
     async def start(self) -> None:
-        """Boot the zygote and its first spares. SandboxUnavailable goes up to the caller."""
-        self._source = source = await self._boot()
-        for _ in range(self._spares_max):
-            self._stock(await source.spawn())
-        self._supervisor = asyncio.create_task(self._supervise(), name=f"pool {self.family}")
+        """Boot the zygote and its first spares. SandboxError goes up to the caller."""
+        self._install(await self._booted())
 
-    async def run(self, header: Buffer, inputs: Sequence[Buffer]) -> tuple[Reply, str]:
-        """Convert in a worker of its own. Returns the reply and the worker's unique name."""
-        worker = await self._take()
-        self._running.add(worker)
+    async def run(
+        self, header: Buffer, inputs: Sequence[Buffer], owner: Owner | None = None
+    ) -> tuple[Reply, str]:
+        """Convert in a worker of its own, or of its owner. Returns the reply and the worker's name.
+
+        A worker that turns out to have ended before it was given anything is replaced, once.
+        """
         try:
-            reply = await worker.run(
-                header,
-                inputs,
-                deadline_s=self._deadline_s,
-                output_bytes_max=self._output_bytes_max,
-            )
-        except (WorkerCrashed, ZygoteDied) as error:
-            if self._stopping:
-                raise EngineDraining("the service is stopping; nothing was charged") from error
+            return await self._run(header, inputs, owner)
+        except WorkerGone:
+            log.warning("worker_gone", family=self.family)
+            return await self._run(header, inputs, owner)
+
+    def release(self, owner: Owner) -> None:
+        """Say that this owner has no more conversions."""
+        self._keep.release(owner)
+
+    async def recycle(self, cause: str) -> None:
+        """Replace the zygote, new one first. Returns when the new one serves.
+
+        Joins a replacement that is under way. Raises SandboxError if the new one does not start;
+        the old one then goes on.
+        """
+        await asyncio.shield(self._renew(cause))
+
+    async def set_limits(self, limits: Limits) -> None:
+        """Replace the zygote by one with other limits. Raises SandboxError as `recycle` does."""
+        if self._renewal is not None:
+            await asyncio.wait([self._renewal])  # it may boot with the old ones
+        before, self._limits = self._limits, limits
+        try:
+            await self.recycle("limits")
+        except SandboxError:
+            self._limits = before
             raise
+
+    async def restart(self, cause: str = "restart") -> None:
+        """Replace the zygote and give up its spares at once; what runs finishes."""
+        if (zygote := self._zygote) is not None:
+            self._retire(zygote)
+        await self.recycle(cause)
+
+    def tend(self) -> None:
+        """Replace what has become old and end what is too much. Call it now and then."""
+        if (zygote := self._zygote) is None or self._stopping:
+            return
+        now_s = asyncio.get_running_loop().time()
+        while self._uses == 1 and len(zygote.spares) > self.spares_max + self._takers:
+            zygote.spares.popleft().worker.kill()
+        if now_s - zygote.booted_s > self._age_max_s:
+            self._renew("age")
+        elif zygote.spares and now_s - zygote.spares[0].forked_s > self._spare_max_s:
+            self._order(extra=1)  # one too many: the next time the oldest goes
         else:
-            if worker.uses_left > 0 and not self._stopping:
-                self._stock(worker)
-            return reply, worker.name
-        finally:
-            self._running.discard(worker)
             self._order()
 
     async def close(self) -> None:
         """Kill what runs and end the zygote. Conversions under way fail with EngineDraining."""
         self._stopping = True
-        for worker in (*self._running, *self._spares):
+        for worker in self._running:
             worker.kill()
-        self._spares.clear()
-        tasks = [*self._tasks, *([self._supervisor] if self._supervisor else [])]
+        self._keep.clear()
+        tasks = [task for task in (*self._tasks, self._renewal) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._source is not None:
-            await self._source.close()
-            self._source = None
+        zygotes = [one for one in (*self._retiring, self._zygote) if one is not None]
+        for zygote in zygotes:
+            zygote.kill_spares()
+        await asyncio.gather(*(zygote.source.close() for zygote in zygotes))
+        self._zygote = None
+        self._retiring.clear()
 
-    async def _take(self) -> Worker:
-        """A ready worker: a spare if there is one, otherwise the next that is delivered."""
-        self._takers += 1
+    async def _run(
+        self, header: Buffer, inputs: Sequence[Buffer], owner: Owner | None
+    ) -> tuple[Reply, str]:
+        held = await self._take(owner)
+        worker, zygote = held.worker, held.zygote
+        self._running.add(worker)
+        zygote.begin()
+        try:
+            reply = await worker.run(
+                header,
+                inputs,
+                deadline_s=zygote.limits.wall_s,
+                output_bytes_max=zygote.limits.output_bytes_max,
+            )
+            self._give_back(held, owner)
+        except (WorkerCrashed, ZygoteDied) as error:
+            if self._stopping:
+                raise EngineDraining("the service is stopping; nothing was charged") from error
+            self._note_crash(zygote, error)
+            raise
+        else:
+            return reply, worker.name
+        finally:
+            self._running.discard(worker)
+            zygote.end()
+            self._order()
+
+    def _give_back(self, held: Held, owner: Owner | None) -> None:
+        if held.worker.uses_left < 1:
+            return
+        if held.zygote is not self._zygote or self._stopping:
+            held.worker.kill()
+        elif owner is not None:
+            self._keep.put(owner, held)
+        else:
+            self._stock(held)
+
+    def _note_crash(self, zygote: Zygote, error: SandboxError) -> None:
+        # These may be somebody's guess at the memory layout that all its workers share.
+        zygote.crashes += type(error) in {WorkerCrashed, WorkerViolation}
+        if zygote.crashes >= self._crashes_max and zygote is self._zygote:
+            zygote.crashes = 0
+            self._renew("crashes")
+
+    async def _take(self, owner: Owner | None) -> Held:
+        """A ready worker: the owner's; else a spare, or the next that is delivered."""
         try:
             async with asyncio.timeout(WORKER_WAIT_S):
-                while (worker := self._next_spare()) is None:
-                    self._order()
-                    self._stocked.clear()
-                    await self._stocked.wait()
+                if owner is not None:
+                    return self._keep.take(owner) or await self._fork_for(owner)
+                return await self._next_delivered()
         except TimeoutError:
             raise EngineUnavailable(
                 "no worker can be started at present; try again in a few seconds"
             ) from None
+
+    async def _next_delivered(self) -> Held:
+        self._takers += 1
+        try:
+            while (held := self._next_spare()) is None:
+                self._order()
+                self._stocked.clear()
+                await self._stocked.wait()
         finally:
             self._takers -= 1
-        if not self._spares:
+        if not self.spares:
             self._order()
-        return worker
+        return held
 
-    def _next_spare(self) -> Worker | None:
+    def _next_spare(self) -> Held | None:
         # The youngest has the warmest caches; the oldest stay for a burst.
-        while self._spares:
-            worker = self._spares.pop()
-            if worker.alive:
-                return worker
+        while self._zygote and self._zygote.spares:
+            held = self._zygote.spares.pop()
+            if held.worker.alive:
+                return held
         return None
 
-    def _order(self) -> None:
-        """Have workers forked in the background: one for each taker, and the spares."""
-        missing = self._spares_max + self._takers - len(self._spares) - self._ordered
-        if self._stopping or self._source is None:
-            return
-        for _ in range(missing):
-            self._ordered += 1
-            task = asyncio.create_task(self._deliver(self._source))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    async def _fork_for(self, owner: Owner) -> Held:
+        while True:
+            if (zygote := self._zygote) is None:
+                self._stocked.clear()
+                await self._stocked.wait()
+            elif held := await self._spawn(zygote, owner.uses):
+                return held
 
-    async def _deliver(self, source: WorkerSource) -> None:
+    def _order(self, *, extra: int = 0) -> None:
+        """Have workers forked in the background: one for each taker, and the spares."""
+        if self._stopping or (zygote := self._zygote) is None:
+            return
+        missing = self.spares_max + self._takers - len(zygote.spares) - zygote.ordered
+        for _ in range(missing + extra):
+            zygote.ordered += 1
+            self._begin(self._deliver(zygote))
+
+    async def _deliver(self, zygote: Zygote) -> None:
         """Fork one worker and put it into stock. A taker that gave up does not cancel this."""
+        held = await self._spawn(zygote, self._uses)
+        zygote.ordered -= 1
+        if held is not None:
+            self._stock(held)
+        if self._takers > self.spares:
+            self._order()
+
+    async def _spawn(self, zygote: Zygote, uses: int) -> Held | None:
+        """Fork a worker of the present zygote. None where that failed and it may be tried again."""
         try:
             async with asyncio.timeout(SPAWN_MAX_S):
-                worker = await source.spawn()
+                worker = await zygote.source.spawn(uses)
         except TimeoutError:
-            log.error("zygote_hangs", family=self.family)
-            await source.close()  # the supervisor sees it end and boots another
-        except ZygoteDied:
-            pass  # likewise
+            if zygote is self._zygote:
+                log.error("zygote_hangs", family=self.family)
+                self._retire(zygote)  # what runs may finish: its workers need it no more
+                self._renew("hangs")
         except SandboxError as error:
-            log.warning("spare_failed", family=self.family, reason=error.reason)
+            if not isinstance(error, ZygoteDied):  # which `_watch` sees as well
+                log.warning("spare_failed", family=self.family, reason=error.reason)
             await asyncio.sleep(RESTART_FIRST_S)  # a spare that always dies must not fork in a loop
         else:
-            if source is self._source and not self._stopping:
-                self._stock(worker)
-            else:
-                worker.kill()
-        finally:
-            self._ordered -= 1
-        if self._takers > len(self._spares):
-            self._order()
+            if zygote is self._zygote and not self._stopping:
+                return Held(worker, zygote)
+            worker.kill()
+        return None
 
-    def _stock(self, worker: Worker) -> None:
-        self._spares.append(worker)
+    def _stock(self, held: Held) -> None:
+        held.zygote.spares.append(held)
         self._stocked.set()
 
-    async def _supervise(self) -> None:
-        """Replace the zygote whenever it dies, for as long as the pool lives."""
-        while True:
-            if (source := self._source) is not None:
-                await source.wait_closed()
-                log.warning("zygote_died", family=self.family)
-                self._source = None
-                self._spares.clear()  # they died with it: it was PID 1 of their namespace
-                await source.close()
-            await self._reboot()
-            self.restarts += 1
-            self._order()
+    def _renew(self, cause: str) -> asyncio.Task[None]:
+        """Begin to replace the zygote, unless that is under way."""
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._replace(cause), name=f"pool {self.family}")
+            self._renewal.add_done_callback(_retrieved)
+        return self._renewal
 
-    async def _reboot(self) -> None:
-        delay_s = RESTART_FIRST_S
-        while True:
+    async def _replace(self, cause: str) -> None:
+        """Boot a zygote and change places. Raises SandboxError while an old one can go on."""
+        delay_s, zygote = RESTART_FIRST_S, None
+        while zygote is None:
             try:
-                self._source = await self._boot()
+                zygote = await self._booted()
             except SandboxError as error:
                 log.error("zygote_failed", family=self.family, reason=error.reason)
+                if self._zygote is not None:
+                    raise
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, RESTART_MAX_S)
-            else:
-                return
+        self.counts.recycles[cause] += 1
+        log.info("zygote_replaced", family=self.family, reason=cause)
+        if (old := self._zygote) is not None:
+            self._retire(old)
+        self._install(zygote)
+
+    async def _booted(self) -> Zygote:
+        """A new zygote with its spares, beside the present one."""
+        limits = self._limits
+        zygote = Zygote(await self._boot(limits), limits)
+        try:
+            async with asyncio.timeout(SPAWN_MAX_S * self.spares_max):
+                while len(zygote.spares) < self.spares_max:
+                    zygote.spares.append(Held(await zygote.source.spawn(self._uses), zygote))
+        except BaseException as error:
+            await zygote.source.close()
+            if isinstance(error, TimeoutError):
+                raise ZygoteDied("the new zygote does not fork") from None
+            raise
+        return zygote
+
+    def _install(self, zygote: Zygote) -> None:
+        self._zygote = zygote
+        self._begin(self._watch(zygote))
+        self._stocked.set()
+        self._order()
+
+    def _retire(self, zygote: Zygote) -> None:
+        """Give the zygote no more work; close it when what runs is over."""
+        self._zygote = None
+        zygote.kill_spares()
+        self._keep.clear()  # they are all of this zygote
+        self._retiring.add(zygote)
+        self._begin(self._drain(zygote))
+
+    async def _drain(self, zygote: Zygote) -> None:
+        try:
+            async with asyncio.timeout(zygote.limits.wall_s + DRAIN_GRACE_S):
+                await zygote.idle.wait()
+        except TimeoutError:
+            log.warning("zygote_drained_late", family=self.family)
+        await zygote.source.close()
+        self._retiring.discard(zygote)
+
+    async def _watch(self, zygote: Zygote) -> None:
+        """Replace the zygote if it dies while it serves."""
+        await zygote.source.wait_closed()
+        if zygote is self._zygote:
+            log.warning("zygote_died", family=self.family)
+            self._retire(zygote)
+            self._renew("died")
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _retrieved(renewal: asyncio.Task[None]) -> None:
+    """A failed replacement was logged; nobody may be waiting for it."""
+    if not renewal.cancelled():
+        renewal.exception()

@@ -58,7 +58,7 @@ def test_a_full_line_refuses_at_once_and_says_when_to_come_back() -> None:
                 group.create_task(hold(queue, "a", order, seconds=10))
             await asyncio.sleep(0)
             with pytest.raises(EngineBusy) as refused:
-                async with queue.slot("b"):
+                async with queue.slot("a"):
                     pytest.fail("the line was full")
             assert asyncio.get_running_loop().time() == 0.0
             assert refused.value.retry_after_s >= 1

@@ -8,6 +8,7 @@ import pytest
 from engine.errors import EngineDraining, EngineUnavailable
 from engine.pool import SPAWN_MAX_S, WORKER_WAIT_S, Pool
 from sandbox.errors import SandboxUnavailable, WorkerCrashed, ZygoteDied
+from sandbox.limits import Limits
 from tests import fake_time
 
 FORK_S = 0.002
@@ -42,20 +43,21 @@ class FakeWorker:
 
 
 class FakeZygote:
-    def __init__(self, *, seconds: float = 1.0, uses: int = 1) -> None:
-        self.seconds, self.uses = seconds, uses
+    def __init__(self, *, seconds: float = 1.0) -> None:
+        self.pid = 1
+        self.seconds = seconds
         self.spawned: list[FakeWorker] = []
         self.spawned_at: list[float] = []
         self.dead = asyncio.Event()
         self.hangs = False
 
-    async def spawn(self) -> FakeWorker:
+    async def spawn(self, uses: int | None = None) -> FakeWorker:
         if self.hangs:
             await self.dead.wait()
         await asyncio.sleep(FORK_S)
         if self.dead.is_set():
             raise ZygoteDied("gone")
-        self.spawned.append(FakeWorker(len(self.spawned), seconds=self.seconds, uses=self.uses))
+        self.spawned.append(FakeWorker(len(self.spawned), seconds=self.seconds, uses=uses or 1))
         self.spawned_at.append(asyncio.get_running_loop().time())
         return self.spawned[-1]
 
@@ -66,16 +68,16 @@ class FakeZygote:
         self.dead.set()
 
 
-def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2) -> Pool:
+def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2, uses: int = 1) -> Pool:
     coming = iter(zygotes)
 
-    async def boot() -> FakeZygote:
+    async def boot(_: Limits) -> FakeZygote:
         zygote = next(coming)
         if isinstance(zygote, Exception):
             raise zygote
         return zygote
 
-    return Pool("image", boot=boot, spares_max=spares, deadline_s=60, output_bytes_max=1)
+    return Pool("image", boot=boot, spares_max=spares, limits=Limits(), uses=uses)
 
 
 def in_fake_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
@@ -233,8 +235,7 @@ async def test_a_taker_that_gives_up_leaves_the_worker_it_ordered_to_the_next() 
 
 @in_fake_time
 async def test_a_worker_with_uses_left_goes_back_into_stock() -> None:
-    zygote = FakeZygote(uses=3)
-    pool = pool_of(zygote, spares=1)
+    pool = pool_of(FakeZygote(), spares=1, uses=3)
     await pool.start()
     names = {(await pool.run(b"", []))[1] for _ in range(3)}
     assert names == {"worker 0"}

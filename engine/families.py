@@ -1,0 +1,68 @@
+"""The families of this installation, put together with the sandbox: one pool each."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from engine import registry
+from engine.config import EngineConfig
+from engine.counts import Counts
+from engine.keep import KEPT_A_SLOT
+from engine.pool import Pool
+from engine.workers import WorkerSource
+from sandbox.host.forkserver import Forkserver
+from sandbox.limits import Limits
+from sandbox.spec import ZygoteSpec
+
+ENTRY = "engine.task:handle"
+WARM = "engine.task:warm"
+TOUCH = "engine.task:touch"
+
+
+def pools(config: EngineConfig, slots: int) -> dict[str, Pool]:
+    """A pool for each family, by name; none is started yet."""
+    return {family.name: _pool(family, config, slots) for family in registry.FAMILIES}
+
+
+def changed(limits: Limits, changes: Mapping[str, float]) -> Limits:
+    """The limits with some fields replaced. Raises ValueError for what cannot be."""
+    known = msgspec.structs.asdict(limits)
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(f"no such limit: {name}; there are {', '.join(known)}")
+        if value <= 0 and name != "threads":
+            raise ValueError(f"{name} is above 0")
+    try:
+        return msgspec.convert({**known, **changes}, Limits)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"not a limit: {error}") from error
+
+
+def _pool(family: registry.Family, config: EngineConfig, slots: int) -> Pool:
+    counts = Counts()
+
+    async def boot(limits: Limits) -> WorkerSource:
+        spec = ZygoteSpec(
+            family=family.name,
+            preload=family.preload,
+            entry=ENTRY,
+            warm=WARM,
+            touch=TOUCH,
+            limits=limits,
+            level=config.isolation,
+            uses=config.uses,
+        )
+        return await Forkserver.start(spec, on_exit=counts.note_exit)
+
+    return Pool(
+        family.name,
+        boot=boot,
+        spares_max=1,
+        limits=family.limits,
+        uses=config.uses,
+        kept_max=slots * KEPT_A_SLOT,
+        spare_max_s=config.spare_max_s,
+        zygote_crashes_max=config.zygote_crashes_max,
+        zygote_max_s=config.zygote_max_s,
+        counts=counts,
+    )

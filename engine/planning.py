@@ -1,0 +1,65 @@
+"""Planning: everything about a conversion that can be checked without running it. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from engine import errors, formats, registry
+from engine.job import Buffer, Job
+from engine.sniff import sniff
+
+
+def plan(source: str, target: str, options: Mapping[str, str], uploads: Sequence[Buffer]) -> Job:
+    """Check everything that can be checked without running, and name the converter.
+
+    `source` may be `auto`: the first bytes decide. Raises the refusals of `engine.errors`.
+    """
+    if not uploads:
+        raise errors.SourceEmpty("no file came: the request has no body")
+    for upload in uploads:
+        if not len(upload):
+            raise errors.SourceEmpty("the file is empty: it has zero bytes")
+    sources = tuple(_checked_source(source, upload) for upload in uploads)
+    wanted = formats.find(target).name
+    options = dict(options)
+    operation = options.pop("operation", None)
+    converter = registry.converter_for(sources[0], wanted, operation, inputs=len(uploads))
+    for other in sources:
+        if other not in converter.sources:
+            raise errors.ConversionUnsupported(
+                f"{converter.name} does not take {other} files; it takes "
+                f"{', '.join(converter.sources)}"
+            )
+    job = Job(
+        converter=converter.name,
+        family=converter.family,
+        sources=sources,
+        target=wanted,
+        options=registry.parse_options(converter, options, target=wanted),
+        inputs=tuple(uploads),
+    )
+    check_size(job, registry.family_of(converter).limits.input_bytes_max)
+    return job
+
+
+def check_size(job: Job, input_bytes_max: int) -> None:
+    """Raise SourceTooLarge where the files together are beyond the family's limit."""
+    if job.input_bytes > input_bytes_max:
+        raise errors.SourceTooLarge(
+            f"the upload has {job.input_bytes} bytes; {job.family} conversions take at most "
+            f"{input_bytes_max}"
+        )
+
+
+def _checked_source(claimed: str, upload: Buffer) -> str:
+    """The upload's format by name: found for `auto`, otherwise compared with the claim."""
+    seen = sniff(upload)
+    if claimed.lower() == "auto":
+        if seen is None:
+            raise errors.SourceUnrecognised(
+                "the file looks like nothing known here; name its format instead of auto"
+            )
+        return seen
+    source = formats.find(claimed)
+    if seen == source.name or (seen is None and not source.has_signature):
+        return source.name
+    looks = f"it looks like {formats.title(seen)}" if seen else "it looks like nothing known here"
+    raise errors.SourceMismatch(f"the file is not what it claims to be ({source.title}): {looks}")
