@@ -45,6 +45,8 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     touch: str  # "module:function": one tiny conversion, run in each spare while it waits
     limits: Limits
     bounds: Bounds
+    # Foreign modules that its code imports. Where one is not installed, the family does not exist.
+    needs: tuple[str, ...] = ()
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,14 +7,13 @@ tiny job from 4.7 ms down to 0.9 ms, and costs a saturated machine nothing. So: 
 was the last, order its replacement at once; otherwise when the conversion is over. A worker of
 several uses belongs to its owner (`engine/keep.py`) and is forked to order.
 
-The zygote behind the workers is replaced when it dies or hangs, when too many of its workers
-crashed, when it is old, and when somebody asks. Always the same way: a new one is booted and its
-spares forked while the old one goes on serving; then they change places; the old one closes when
-its last conversion is over. So no request fails of it. One that died or hangs, or that is to be
-restarted hard, gives up its spares first; takers then wait for the new one.
+The zygote is replaced when it dies or hangs, when too many of its workers crashed, when it is old,
+and when somebody asks. Always the same way: a new one boots and forks its spares while the old one
+goes on serving; they change places; the old one closes when its last conversion is over. So no
+request fails of it. One that died or hangs, or is restarted hard, gives up its spares first; takers
+then wait for the new one.
 
-The pool is policy only. It sees the sandbox through `engine/workers.py`, so that its tests need
-neither processes nor a real clock.
+The pool is policy only: its tests need neither processes nor a real clock (`engine/workers.py`).
 """
 
 import asyncio
@@ -34,7 +33,7 @@ from sandbox.limits import Limits
 log = structlog.get_logger()
 
 # A zygote that does not come up is tried again after this long, doubling up to the second number:
-# long enough not to burn a core on a machine that lacks something, short enough for a hiccup.
+# not to burn a core on a machine that lacks something, and soon enough after a hiccup.
 RESTART_FIRST_S = 0.05
 RESTART_MAX_S = 5.0
 # A fork, its confinement and its first tiny conversion take milliseconds; a zygote that needs
@@ -52,8 +51,7 @@ AGE_JITTER = 0.2
 class Pool:
     """The workers of one family.
 
-    `boot` starts a zygote. Errors of `run`: EngineUnavailable (no worker to be had), EngineDraining
-    (stopped meanwhile), and whatever SandboxError the worker ends in.
+    `boot` starts a zygote.
     """
 
     def __init__(
@@ -130,6 +128,8 @@ class Pool:
         """Convert in a worker of its own, or of its owner. Returns the reply and the worker's name.
 
         A worker that turns out to have ended before it was given anything is replaced, once.
+        Raises EngineUnavailable (no worker to be had), EngineDraining (stopped meanwhile), and
+        whatever SandboxError the worker ends in.
         """
         try:
             return await self._run(header, inputs, owner)
@@ -142,10 +142,9 @@ class Pool:
         self._keep.release(owner)
 
     async def recycle(self, cause: str) -> None:
-        """Replace the zygote, new one first. Returns when the new one serves.
+        """Replace the zygote, new one first, or join in when that is under way; return when done.
 
-        Joins a replacement that is under way. Raises SandboxError if the new one does not start;
-        the old one then goes on.
+        Raises SandboxError if the new one does not start; the old one then goes on.
         """
         await asyncio.shield(self._renew(cause))
 

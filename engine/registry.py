@@ -1,10 +1,14 @@
 """Which converter does what: the catalogues put together, and options made from strings.
 
+A family whose libraries are not installed is left out here, and so everywhere: nothing lists,
+plans, prices or boots what is not in these tables.
+
 Nothing here imports a codec. The gateway lists and checks from these tables; the jail finds an
 implementation by name in the same ones.
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -27,8 +31,18 @@ __all__ = [
     "parse_options",
 ]
 
-FAMILIES: tuple[Family, ...] = (image.FAMILY, pdf.FAMILY)
-CONVERTERS: tuple[Converter, ...] = image.CONVERTERS + pdf.CONVERTERS
+_CATALOGUES = (image, pdf)
+
+
+def _is_installed(family: Family) -> bool:
+    return all(find_spec(module) is not None for module in family.needs)
+
+
+_INSTALLED = tuple(one for one in _CATALOGUES if _is_installed(one.FAMILY))
+FAMILIES: tuple[Family, ...] = tuple(one.FAMILY for one in _INSTALLED)
+CONVERTERS: tuple[Converter, ...] = tuple(
+    converter for one in _INSTALLED for converter in one.CONVERTERS
+)
 
 _BY_NAME = {converter.name: converter for converter in CONVERTERS}
 _BY_FAMILY = {family.name: family for family in FAMILIES}

@@ -144,6 +144,7 @@ CONVERTERS: tuple[Converter, ...] = (
 
 FAMILY = Family(
     name="image",
+    needs=("PIL", "cykooz_resizer"),
     preload=("engine.task", "engine.converters.image.convert", "engine.converters.image.warm"),
     warm="engine.converters.image.warm:warm",
     touch="engine.converters.image.warm:touch",

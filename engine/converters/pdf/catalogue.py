@@ -253,6 +253,7 @@ CONVERTERS: tuple[Converter, ...] = (
 
 FAMILY = Family(
     name="pdf",
+    needs=("PIL", "img2pdf", "pikepdf", "pypdfium2"),
     preload=("engine.task", "engine.converters.pdf.warm"),
     warm="engine.converters.pdf.warm:warm",
     touch="engine.converters.pdf.warm:touch",
