@@ -17,6 +17,8 @@ from gateway.api.formats import build_page
 from gateway.config import Settings
 from gateway.drain import Door
 from gateway.metrics import Metrics
+from gateway.operations import WALL_S_MAX, Operations
+from gateway.process import this_process
 from gateway.routes import ROUTES, add_routes
 from gateway.stages import Observer
 from gateway.uploads import Memory
@@ -41,7 +43,9 @@ async def compose(
         ledger = await stack.enter_async_context(
             Ledger.connect(ledger_settings(settings, dsn=dsn, pepper=pepper))
         )
-        yield build(settings, engine, ledger, observers)
+        app = build(settings, engine, ledger, observers)
+        stack.push_async_callback(app[state.OPERATIONS].close)
+        yield app
 
 
 def build(
@@ -49,7 +53,9 @@ def build(
 ) -> web.Application:
     """The application around an engine and a ledger."""
     memory = Memory(settings.upload.in_flight_bytes_max)
-    metrics = Metrics(engine.status, memory)
+    door = Door()
+    process = this_process()
+    metrics = Metrics(engine.status, memory, ledger)
     app = web.Application(
         middlewares=[middleware.identify, middleware.problems, middleware.admission]
     )
@@ -58,7 +64,9 @@ def build(
     app[state.LEDGER] = ledger
     app[state.MEMORY] = memory
     app[state.METRICS] = metrics
-    app[state.DOOR] = Door()
+    app[state.DOOR] = door
+    app[state.PROCESS] = process
+    app[state.OPERATIONS] = Operations(engine, door, ledger, process)
     app[state.OBSERVERS] = (metrics.observe, *observers)
     app[state.ENDPOINTS] = {row.handler: row for row in ROUTES}
     app[state.FORMATS_PAGE] = msgspec.json.encode(build_page())
@@ -71,9 +79,10 @@ def build(
 def ledger_settings(settings: Settings, *, dsn: str, pepper: bytes) -> LedgerSettings:
     """What the ledger is told, from what the operator said.
 
-    A debit must outlive the longest wait, conversion and download together.
+    A debit must outlive the longest wait, conversion and download together, and an operator may
+    give a family's conversions more time while the service runs.
     """
-    longest_s = max(family.limits.wall_s for family in registry.FAMILIES)
+    longest_s = max(WALL_S_MAX, *(family.limits.wall_s for family in registry.FAMILIES))
     return LedgerSettings(
         dsn=dsn,
         pepper=pepper,

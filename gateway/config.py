@@ -27,6 +27,9 @@ CONFIG_VARIABLE = "EPHEMERA_CONFIG"
 # May come from a file instead, as `<name>_file`: systemd credentials, mounted secrets.
 SECRETS = frozenset({("ledger", "dsn"), ("ledger", "pepper"), ("server", "operator_token")})
 
+# Of a token that can stop the service from afar: 16 random hexadecimal digits are 64 bits.
+TOKEN_CHARS_MIN = 16
+
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -60,7 +63,8 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     # File descriptors: each connection is one, each conversion three; a usual limit is 1,024 soft
     # and far more hard. Beyond it a new connection is closed at once.
     connections_max: Count = 1024
-    # Opens /metrics and /status to other machines, as a bearer token. Empty: only to this machine.
+    # Opens /metrics and /status to other machines, and the operators' own address, as a bearer
+    # token. Empty: only this machine, and only the socket in EPHEMERA_HOME.
     operator_token: str = ""
 
 
@@ -109,6 +113,14 @@ class LedgerConfig(_Section, frozen=True, kw_only=True):
     demo_credits: Annotated[int, Meta(ge=0)] = 1000
 
 
+class AdminConfig(_Section, frozen=True, kw_only=True):
+    """The operators' own address, beside the Unix socket in EPHEMERA_HOME that is always there."""
+
+    # Empty: none. Whoever asks there needs server.operator_token, from this machine too.
+    host: str = ""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8081
+
+
 class EngineSection(EngineConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`engine.engine.EngineConfig`, with unknown names and impossible numbers refused."""
 
@@ -137,6 +149,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     download: DownloadConfig = DownloadConfig()
     ledger: LedgerConfig = LedgerConfig()
     engine: EngineSection = EngineSection()
+    admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
 
@@ -146,6 +159,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "download": DownloadConfig,
     "ledger": LedgerConfig,
     "engine": EngineSection,
+    "admin": AdminConfig,
     "log": LogConfig,
 }
 
@@ -177,7 +191,13 @@ def load(
     }
     given = _with_secrets(given)
     sections = {section: _section(section, given) for section in SECTIONS}
-    return msgspec.convert({"home": home(environ)} | sections, Settings)
+    settings = msgspec.convert({"home": home(environ)} | sections, Settings)
+    if settings.admin.host and len(settings.server.operator_token) < TOKEN_CHARS_MIN:
+        raise ConfigError(
+            f"admin.host opens the operators' address, which takes a server.operator_token of at "
+            f"least {TOKEN_CHARS_MIN} characters: openssl rand -hex 32"
+        )
+    return settings
 
 
 def home(environ: Mapping[str, str]) -> Path:

@@ -23,6 +23,7 @@ class Door:
 
     def __init__(self) -> None:
         self.draining = False
+        self._locked = False
         self._inside: set[asyncio.Task[object]] = set()
         self._shown_out: set[asyncio.Task[object]] = set()
         self._empty = asyncio.Event()
@@ -61,9 +62,16 @@ class Door:
             if not self._inside:
                 self._empty.set()
 
-    def close(self) -> None:
-        """Let nobody in from now on."""
+    def close(self, *, for_good: bool = False) -> None:
+        """Let nobody in from now on, or until `reopen`."""
         self.draining = True
+        self._locked = self._locked or for_good
+
+    def reopen(self) -> None:
+        """Let people in again. Raises ServiceDraining when the service stops."""
+        if self._locked:
+            raise ServiceDraining("the service is stopping; start it again instead")
+        self.draining = False
 
     async def wait_empty(self, timeout_s: float) -> bool:
         """Wait until everybody left, at most `timeout_s`. True when they did."""

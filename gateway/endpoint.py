@@ -16,6 +16,7 @@ class Access(StrEnum):
     PUBLIC = "public"
     CUSTOMER = "customer"  # an API key
     OPERATOR = "operator"  # this machine, or the operator's token
+    ADMIN = "admin"  # on the operators' own listener: the socket's file mode, or the token
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,3 +83,19 @@ class ConfigError(GatewayError):
 
 class AddressInUse(GatewayError):
     """Another process listens where this one was told to. Stops the boot."""
+
+
+class NobodyAnswers(GatewayError):
+    """No running service can be reached; says where it was looked for. Only at the terminal."""
+
+
+class OrderRefused(GatewayError):
+    """A running service answered, and did not do what an operator wanted. Only at the terminal."""
+
+
+class OrderUntimely(OrderRefused):
+    """Likewise, and the same order can succeed later."""
+
+
+class WhichOne(GatewayError):
+    """Several services run, and the operator named none. Only at the terminal."""

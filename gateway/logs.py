@@ -26,6 +26,8 @@ FIELDS: Final[frozenset[str]] = frozenset(
         "family", "host", "port", "version", "isolation", "signal", "error", "error_type",
         "in_flight", "attempt", "migration", "pid", "seconds", "count", "refunded", "dropped",
         "layer", "gateway_id", "exit_status", "ledger",
+        # of an operator's order
+        "action", "actor",
     }
 )  # fmt: skip
 

@@ -5,17 +5,25 @@ format's name, a stage. Workers have no registry of their own: what they measure
 reply. Gauges are read from the engine when somebody looks, so that nothing has to be kept in step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from engine.engine import EngineStatus
+from engine.engine import EngineStatus, FamilyStatus
 from engine.job import Job, Output
 from gateway.stages import Stage, Trail
 from gateway.uploads import Memory
+from ledger.ledger import Ledger
 
 # From a spare worker's tiny image to the longest deadline; the promises of the service lie between.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -28,13 +36,44 @@ SPANS: dict[Stage, tuple[str, Stage]] = {
     Stage.SETTLED: ("settle", Stage.DELIVERED),
 }
 
+# The engine's labels, each exported from the first moment on, so that an alert on an increase sees
+# the first one. A label that is not here yet is `other`: the sets stay closed whatever comes.
+REASONS = (
+    *("crashed", "violation", "memory", "cpu", "deadline", "reply", "output", "refused"),
+    *("zygote_died", "gone", "unavailable", "draining"),
+)
+CAUSES = ("asked", "limits", "crashes", "age", "restart", "died", "hangs")
+OTHER = "other"
+
+# What is said of each family: name, meaning, figure.
+FAMILY_GAUGES: tuple[tuple[str, str, Callable[[FamilyStatus], float]], ...] = (
+    ("ephemera_family_up", "1 while the family has a zygote.", lambda one: one.up),
+    ("ephemera_spares", "Workers ready for a conversion.", lambda one: one.spares),
+    ("ephemera_spares_max", "Spares that the family may keep now.", lambda one: one.spares_max),
+    ("ephemera_kept_workers", "Workers kept for their account.", lambda one: one.kept),
+    ("ephemera_running", "Conversions that run now.", lambda one: one.running),
+    ("ephemera_waiting", "Conversions in the waiting line.", lambda one: one.waiting),
+)
+FAMILY_COUNTERS: tuple[tuple[str, str, Callable[[FamilyStatus], float]], ...] = (
+    ("ephemera_workers", "Workers that have ended, spares too.", lambda one: one.workers),
+    ("ephemera_cpu_seconds", "CPU time of ended workers.", lambda one: one.cpu_s),
+    (
+        "ephemera_worker_written_bytes",
+        "Bytes that workers caused to be written to storage. Must stay 0.",
+        lambda one: one.written_bytes,
+    ),
+    ("ephemera_zygote_restarts", "Zygotes that died or hung.", lambda one: one.restarts),
+)
+
 
 class Metrics:
     """All counters and histograms, and the page they are read from."""
 
     media_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, status: Callable[[], EngineStatus], memory: Memory) -> None:
+    def __init__(self, status: Callable[[], EngineStatus], memory: Memory, ledger: Ledger) -> None:
+        # A second series for every counter and bucket, of which nobody asks.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry(auto_describe=True)
         self._requests = Counter(
             "ephemera_requests",
@@ -73,7 +112,9 @@ class Metrics:
             ("kind",),
             registry=registry,
         )
-        registry.register(_Gauges(status, memory))
+        # Of the gateway itself: CPU, memory, open files.
+        ProcessCollector(registry=registry)
+        registry.register(_Moment(status, memory, ledger))
 
     def page(self) -> bytes:
         """The figures in Prometheus' text format."""
@@ -107,15 +148,16 @@ class Metrics:
         self._stages.labels("convert").observe(output.convert_s)
 
 
-class _Gauges(Collector):
+class _Moment(Collector):
     """What is true at the moment of asking."""
 
-    def __init__(self, status: Callable[[], EngineStatus], memory: Memory) -> None:
+    def __init__(self, status: Callable[[], EngineStatus], memory: Memory, ledger: Ledger) -> None:
         self._status = status
         self._memory = memory
+        self._ledger = ledger
 
     def collect(self) -> Iterator[Metric]:
-        """Read the engine and the memory now."""
+        """Read the engine, the memory and the ledger now."""
         now = self._status()
         slots = GaugeMetricFamily(
             "ephemera_slots", "Conversions that may run at once, by state.", labels=("state",)
@@ -123,20 +165,51 @@ class _Gauges(Collector):
         slots.add_metric(("busy",), now.busy)
         slots.add_metric(("free",), max(now.slots - now.busy, 0))
         yield slots
-        yield GaugeMetricFamily(
-            "ephemera_waiting", "Conversions in the waiting line.", value=now.waiting
-        )
-        spares = GaugeMetricFamily(
-            "ephemera_spares", "Workers ready for a conversion.", labels=("family",)
-        )
-        restarts = GaugeMetricFamily(
-            "ephemera_zygote_restarts", "Replacements of a family's zygote.", labels=("family",)
-        )
-        for family in now.families:
-            spares.add_metric((family.name,), family.spares)
-            restarts.add_metric((family.name,), family.restarts)
-        yield spares
-        yield restarts
-        yield GaugeMetricFamily(
-            "ephemera_in_flight_bytes", "Uploads and results in memory.", value=self._memory.taken
-        )
+        yield from self._values(now)
+        yield from _families(now.families)
+        build = GaugeMetricFamily("ephemera_build_info", "Always 1.", labels=("version",))
+        build.add_metric((version("ephemera"),), 1)
+        yield build
+
+    def _values(self, now: EngineStatus) -> Iterator[Metric]:
+        for name, meaning, value in (
+            ("ephemera_paused", "1 while an operator holds the line.", now.paused),
+            ("ephemera_in_flight_bytes", "Uploads and results in memory.", self._memory.taken),
+            ("ephemera_in_flight_bytes_max", "Their limit.", self._memory.bytes_max),
+            ("ephemera_ledger_up", "1 while PostgreSQL answers.", self._ledger.healthy()),
+            ("ephemera_ledger_queue", "Movements not yet written.", self._ledger.queued()),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=value)
+
+
+def _families(families: tuple[FamilyStatus, ...]) -> Iterator[Metric]:
+    for kind, rows in (
+        (GaugeMetricFamily, FAMILY_GAUGES),
+        (CounterMetricFamily, FAMILY_COUNTERS),
+    ):
+        for name, meaning, figure in rows:
+            metric = kind(name, meaning, labels=("family",))
+            for family in families:
+                metric.add_metric((family.name,), figure(family))
+            yield metric
+    failures = CounterMetricFamily(
+        "ephemera_conversion_failures", "Failed conversions.", labels=("family", "reason")
+    )
+    recycles = CounterMetricFamily(
+        "ephemera_zygote_recycles", "Zygotes that were replaced.", labels=("family", "cause")
+    )
+    for family in families:
+        for label, count in _closed(family.failures, REASONS).items():
+            failures.add_metric((family.name, label), count)
+        for label, count in _closed(family.recycles, CAUSES).items():
+            recycles.add_metric((family.name, label), count)
+    yield failures
+    yield recycles
+
+
+def _closed(counts: Mapping[str, int], labels: tuple[str, ...]) -> dict[str, int]:
+    """The counts under known labels alone, all of them."""
+    closed = dict.fromkeys((*labels, OTHER), 0)
+    for label, count in counts.items():
+        closed[label if label in closed else OTHER] += count
+    return closed

@@ -10,7 +10,6 @@ never sent at all.
 """
 
 import asyncio
-import hmac
 import ipaddress
 import time
 from typing import cast
@@ -29,6 +28,7 @@ from gateway.errors import (
     MethodNotAllowed,
     OperatorOnly,
 )
+from gateway.operators import bearer, operator, shows_token
 from gateway.stages import Stage, Trail
 from ledger.accounts.keys import Caller
 from ledger.conversion_id import new_conversion_id
@@ -141,6 +141,8 @@ async def _admit(request: web.Request) -> None:
         request[state.CALLER] = await _caller(request)
     elif endpoint.access is Access.OPERATOR:
         _check_operator(request)
+    elif endpoint.access is Access.ADMIN:
+        request[state.OPERATOR] = _operator(request)
     trail.reached(Stage.AUTHENTICATED)
     if endpoint.uploads:
         request.app[state.DOOR].check()
@@ -148,7 +150,7 @@ async def _admit(request: web.Request) -> None:
 
 
 async def _caller(request: web.Request) -> Caller:
-    secret = _bearer(request)
+    secret = bearer(request)
     if secret is None:
         raise KeyMissing("send your API key in the header Authorization: Bearer KEY")
     caller = None
@@ -160,12 +162,17 @@ async def _caller(request: web.Request) -> Caller:
 
 
 def _check_operator(request: web.Request) -> None:
-    token = request.app[state.SETTINGS].server.operator_token
-    given = _bearer(request)
-    if token and given and hmac.compare_digest(given.encode(), token.encode()):
+    if shows_token(request, request.app[state.SETTINGS].server.operator_token):
         return
     if not _is_loopback(request.remote) or any(name in request.headers for name in FORWARDED):
         raise OperatorOnly("this address answers this machine, or server.operator_token as bearer")
+
+
+def _operator(request: web.Request) -> str:
+    name = operator(request, request.app[state.SETTINGS].server.operator_token)
+    if name is None:
+        raise OperatorOnly("this address asks for server.operator_token as bearer, from everybody")
+    return name
 
 
 def _is_loopback(remote: str | None) -> bool:
@@ -174,11 +181,6 @@ def _is_loopback(remote: str | None) -> bool:
     address = ipaddress.ip_address(remote)
     # A socket that speaks both families shows IPv4 clients as ::ffff:127.0.0.1.
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-
-
-def _bearer(request: web.Request) -> str | None:
-    scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
 
 
 def _identity(request: web.Request) -> UUID:
@@ -213,6 +215,8 @@ def _facts(request: web.Request) -> dict[str, object]:
     if state.CALLER in request:
         facts["account_id"] = request[state.CALLER].account_id
         facts["key_id"] = request[state.CALLER].key_id
+    if state.OPERATOR in request:
+        facts["actor"] = request[state.OPERATOR]
     trail = request.get(state.TRAIL)
     if trail is not None and trail.credits:
         facts["credits"] = trail.credits

@@ -25,12 +25,14 @@ SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.CUSTOMER: [{"apiKey": []}],
     # An empty requirement means that none is needed: from the same machine.
     Access.OPERATOR: [{}, {"operatorToken": []}],
+    Access.ADMIN: [{"operatorToken": []}],
 }
 # What any request of this kind can end in, beside the endpoint's own problems.
 ACCESS_PROBLEMS: dict[Access, tuple[type[Exception], ...]] = {
     Access.PUBLIC: (),
     Access.CUSTOMER: (errors.KeyMissing, errors.KeyRefused),
     Access.OPERATOR: (errors.OperatorOnly,),
+    Access.ADMIN: (errors.OperatorOnly,),
 }
 
 Json = dict[str, Any]

@@ -125,6 +125,10 @@ BOOT_ONLY: frozenset[type[Exception]] = frozenset(
     {
         gateway.ConfigError,
         gateway.AddressInUse,
+        gateway.NobodyAnswers,
+        gateway.OrderRefused,
+        gateway.OrderUntimely,
+        gateway.WhichOne,
         engine.IsolationUnavailable,
         ledger.SchemaBehind,
         ledger.SchemaNewer,

@@ -11,16 +11,19 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import cast
 
 import msgspec
 import structlog
 from aiohttp import web
 
-from gateway import home, listener, state
+from gateway import admin, home, listener, state
+from gateway.api import health
 from gateway.app import compose
 from gateway.config import Settings
 from gateway.listener import Listener
+from gateway.notify import Notifier, Pulse
 from gateway.stages import Observer
 from ledger.embedded import EmbeddedPostgres
 from ledger.ledger import Ledger
@@ -35,6 +38,8 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator is told when the service is ready. The key is shown this once."""
 
     url: str
+    # Where operators are answered, if that is an address and not only the socket.
+    admin_url: str | None = None
     demo_key: str | None = None
     demo_credits: int = 0
 
@@ -63,6 +68,7 @@ async def serve(
     announce: Callable[[Announcement], None],
     *,
     observers: Sequence[Observer] = (),
+    notifier: Notifier | None = None,
 ) -> None:
     """Run the service until SIGTERM or SIGINT.
 
@@ -71,36 +77,59 @@ async def serve(
     task = cast("asyncio.Task[None]", asyncio.current_task())
     stop = Stop(task)
     try:
-        with _signals(stop), contextlib.closing(listener.bind(settings.server)) as sock:
-            await _serve(settings, announce, observers, stop, sock)
+        with (
+            _signals(stop),
+            contextlib.closing(listener.bind(settings.server)) as public,
+            admin.bound(settings) as operators,
+        ):
+            async with _service(settings, observers) as app:
+                await _serve(
+                    app, settings, announce, notifier or Notifier(), stop, public, operators
+                )
     except asyncio.CancelledError:
         if not stop.asked.is_set() or task.uncancel():
             raise
     log.info("stopped")
 
 
-async def _serve(
+async def _serve(  # noqa: PLR0917 -- the parts of one service, each named
+    app: web.Application,
     settings: Settings,
     announce: Callable[[Announcement], None],
-    observers: Sequence[Observer],
+    notifier: Notifier,
     stop: Stop,
-    sock: socket.socket,
+    public: socket.socket,
+    operators: socket.socket | None,
 ) -> None:
-    async with _service(settings, observers) as app:
-        door = Listener(sock, app, settings.server)
-        demo_key = await _first_start(app[state.LEDGER], settings)
+    door = Listener(public, app, settings.server)
+    demo_key = await _first_start(app[state.LEDGER], settings)
+    async with admin.open_doors(app, settings, operators):
         await door.open()
         stop.started()
         announce(
             Announcement(
-                url=settings.server.public_url.rstrip("/") or listener.url_of(sock),
+                url=settings.server.public_url.rstrip("/") or listener.url_of(public),
+                admin_url=listener.url_of(operators) if operators else None,
                 demo_key=demo_key,
                 demo_credits=settings.ledger.demo_credits,
             )
         )
-        log.info("ready", host=settings.server.host, port=sock.getsockname()[1])
-        await stop.asked.wait()
-        await _drain(app, door, stop, settings.server.drain_s)
+        log.info("ready", host=settings.server.host, port=public.getsockname()[1])
+        async with notifier.telling(partial(_pulse, app)):
+            await stop.asked.wait()
+            notifier.stopping()
+            await _drain(app, door, stop, settings.server.drain_s)
+
+
+def _pulse(app: web.Application) -> Pulse:
+    """What systemd is told: figures, and whether the engine can ever convert again."""
+    now = health.status_of(app)
+    condition = "ready" if now.health.ready else f"not ready: {', '.join(now.health.missing)}"
+    return Pulse(
+        "engine" not in now.health.missing,
+        f"{condition}; {now.engine.busy} of {now.engine.slots} slots busy, "
+        f"{now.engine.waiting} waiting",
+    )
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +166,9 @@ async def _service(
 async def _drain(app: web.Application, door: Listener, stop: Stop, patience_s: float) -> None:
     inside = app[state.DOOR]
     log.info("draining", in_flight=inside.inside)
-    inside.close()
+    inside.close(for_good=True)
+    # Whoever waits because of a pause may finish.
+    app[state.ENGINE].resume()
     door.stop_accepting()
     hurry = asyncio.create_task(stop.hurried.wait())
     finish = asyncio.create_task(inside.wait_empty(patience_s))

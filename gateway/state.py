@@ -13,6 +13,8 @@ from gateway.config import Settings
 from gateway.drain import Door
 from gateway.endpoint import Endpoint, Handler
 from gateway.metrics import Metrics
+from gateway.operations import Operations
+from gateway.process import Process
 from gateway.stages import Observer, Trail
 from gateway.uploads import Memory
 from ledger.accounts.keys import Caller
@@ -24,6 +26,8 @@ LEDGER = web.AppKey("ledger", Ledger)
 METRICS = web.AppKey("metrics", Metrics)
 MEMORY = web.AppKey("memory", Memory)
 DOOR = web.AppKey("door", Door)
+OPERATIONS = web.AppKey("operations", Operations)
+PROCESS = web.AppKey("process", Process)
 OBSERVERS = web.AppKey("observers", tuple[Observer, ...])
 ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
 # Documents that never change while the process lives, encoded once.
@@ -32,6 +36,8 @@ OPENAPI_PAGE = web.AppKey("openapi_page", bytes)
 
 REQUEST_ID = web.RequestKey("request_id", UUID)
 CALLER = web.RequestKey("caller", Caller)
+# Who gives an order, as the audit records name it.
+OPERATOR = web.RequestKey("operator", str)
 TRAIL = web.RequestKey("trail", Trail)
 RESPONSE = web.RequestKey("response", web.StreamResponse)
 # The code of the problem a request ended in, for its log line.

@@ -6,23 +6,34 @@ from aiohttp import hdrs, web
 from engine.engine import EngineStatus
 from gateway import state
 from gateway.api.answers import answer
+from gateway.process import Process
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """Whether requests should come here, and what stands against it."""
 
     ready: bool
-    # Of draining, ledger, engine; empty when ready.
+    # Of draining, paused, ledger, engine; empty when ready.
     missing: tuple[str, ...] = ()
+
+
+class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger as this process sees it."""
+
+    up: bool
+    # Movements of credits that wait to be written.
+    queued: int
 
 
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What `ephemera ops status` shows."""
 
+    process: Process
     health: Health
     conversions: int
     in_flight_bytes: int
     in_flight_bytes_max: int
+    ledger: LedgerStatus
     engine: EngineStatus
 
 
@@ -45,24 +56,35 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 async def status(request: web.Request) -> web.StreamResponse:
     """`GET /status`: the figures of this moment."""
-    app = request.app
-    return answer(
-        ServiceStatus(
-            health=_health(app),
-            conversions=app[state.DOOR].inside,
-            in_flight_bytes=app[state.MEMORY].taken,
-            in_flight_bytes_max=app[state.MEMORY].bytes_max,
-            engine=app[state.ENGINE].status(),
-        )
+    return answer(status_of(request.app))
+
+
+async def admin_status(request: web.Request) -> web.StreamResponse:
+    """`GET /admin/status`: the same."""
+    return answer(status_of(request.app))
+
+
+def status_of(app: web.Application) -> ServiceStatus:
+    """The figures of this moment; costs nothing."""
+    ledger, memory = app[state.LEDGER], app[state.MEMORY]
+    return ServiceStatus(
+        process=app[state.PROCESS],
+        health=_health(app),
+        conversions=app[state.DOOR].inside,
+        in_flight_bytes=memory.taken,
+        in_flight_bytes_max=memory.bytes_max,
+        ledger=LedgerStatus(up=ledger.healthy(), queued=ledger.queued()),
+        engine=app[state.ENGINE].status(),
     )
 
 
 def _health(app: web.Application) -> Health:
-    families = app[state.ENGINE].status().families
+    engine = app[state.ENGINE].status()
     missing = {
         "draining": app[state.DOOR].draining,
+        "paused": engine.paused,
         "ledger": not app[state.LEDGER].healthy(),
-        "engine": not any(family.up for family in families),
+        "engine": not any(family.up for family in engine.families),
     }
     names = tuple(name for name, is_missing in missing.items() if is_missing)
     return Health(ready=not names, missing=names)

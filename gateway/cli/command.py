@@ -6,7 +6,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from engine.errors import EngineError
-from gateway.cli import accounts, convert, doctor, keys, migrate, ops, serve
+from gateway.cli import accounts, audit, convert, doctor, keys, migrate, ops, serve
 from gateway.cli.terminal import Exit, complain, exit_for
 from gateway.errors import GatewayError
 from ledger.errors import LedgerError
@@ -23,6 +23,7 @@ app.command(doctor.doctor)
 app.command(accounts.app)
 app.command(keys.app)
 app.command(ops.app)
+app.command(audit.app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,6 +4,7 @@ import os
 
 import msgspec
 
+from engine import doctor as machine
 from engine.engine import Engine
 from engine.errors import EngineError
 from gateway import home
@@ -24,7 +25,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     says: str
+    ok: bool = True
     blocks: bool = False
+    # What to do about it; empty where `says` has it all.
+    fix: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """One word for the first column."""
+        if self.blocks:
+            return "MISSING"
+        return "ok" if self.ok else "note"
 
 
 def doctor(*, source: Source = DEFAULTS) -> int:
@@ -34,14 +45,34 @@ def doctor(*, source: Source = DEFAULTS) -> int:
     """
     findings = run(_examine(source.settings()))
     table(
-        ("", "WHAT", "FOUND"),
-        [("MISSING" if one.blocks else "ok", one.name, one.says) for one in findings],
+        ("", "WHAT", "FOUND", "WHAT TO DO"),
+        [(one.verdict, one.name, one.says, one.fix) for one in findings],
     )
     return Exit.UNAVAILABLE if any(one.blocks for one in findings) else Exit.OK
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    return [await _sandbox(settings), await _database(settings), _home(settings)]
+    return [
+        *_machine(settings),
+        await _sandbox(settings),
+        await _database(settings),
+        _home(settings),
+    ]
+
+
+def _machine(settings: Settings) -> list[Finding]:
+    """What the kernel offers. Only strict isolation needs all of it."""
+    strict = settings.engine.isolation == "strict"
+    return [
+        Finding(
+            name=one.name,
+            says=one.detail,
+            ok=one.ok,
+            blocks=one.blocks and strict,
+            fix=one.fix,
+        )
+        for one in machine.examine()
+    ]
 
 
 async def _sandbox(settings: Settings) -> Finding:

@@ -1,74 +1,250 @@
-"""`ephemera ops`: what a running service does, asked over its own address."""
+"""`ephemera ops`: look at a running service and give it orders, over its socket or its address."""
 
+import asyncio
+import contextlib
 import sys
-from typing import Annotated
+from contextlib import ExitStack
+from typing import Annotated, Any
 
-import aiohttp
 import msgspec
 from cyclopts import App, Parameter
+from msgspec import UNSET, UnsetType
 
+from engine.engine import FamilyStatus
 from gateway.api.health import ServiceStatus
-from gateway.cli.terminal import CONFIGURED, Configured, Exit, complain, run, table
-from gateway.config import Settings
+from gateway.cli.gateways import ORDER_S, TARGET, Gateway, Target, chosen, found
+from gateway.cli.terminal import Exit, complain, run, table
+from gateway.errors import NobodyAnswers, OrderRefused
+from gateway.operations import (
+    ORDERS,
+    Drain,
+    Order,
+    Pause,
+    Recycle,
+    Resize,
+    RestartZygote,
+    Resume,
+    SetLimit,
+)
 
-app = App(name="ops", help="Look at a running service.")
+app = App(
+    name="ops",
+    help="Look at a running service, and give it orders. It is found by its socket in "
+    "EPHEMERA_HOME, or asked at --url. Every order leaves an audit record: ephemera audit list.",
+)
 
-# A service that needs longer to say how it is, is not well.
-TIMEOUT = aiohttp.ClientTimeout(total=5)
+# Slow enough to read, fast enough to see a line move.
+WATCH_S = 1.0
+CLEAR = "\x1b[H\x1b[2J"
+
+Family = Annotated[str | None, Parameter(help="Only this family. [all]")]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a service says of an order, as far as the terminal prints it."""
+
+    action: str
+    action_id: str
+    recorded: bool
+    result: dict[str, Any]
 
 
 @app.command
 def status(
     *,
-    url: Annotated[
-        str | None, Parameter(help="The service. [http:// and server.host, server.port]")
-    ] = None,
     json: Annotated[bool, Parameter(help="Print the service's own JSON.", negative="")] = False,
-    source: Configured = CONFIGURED,
+    watch: Annotated[
+        bool, Parameter(help="Again every second, until Ctrl-C.", negative="")
+    ] = False,
+    target: Target = TARGET,
 ) -> int:
     """Show slots, spares, the waiting line and what stands against readiness.
 
-    Exits 0 when the service is ready, 69 when it is not or does not answer.
+    Exits 0 when every service that was asked is ready, 69 when one is not or does not answer.
     """
-    settings = source.settings()
-    host = settings.server.host
-    where = url or f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+    return run(_watch(target, json=json) if watch else _look(target, json=json))
+
+
+@app.command
+def pause(*, target: Target = TARGET) -> int:
+    """Start no conversion until `resume`; requests wait in line, within its bounds."""
+    return _order(target, Pause)
+
+
+@app.command
+def resume(*, target: Target = TARGET) -> int:
+    """Undo `pause` and `drain`."""
+    return _order(target, Resume)
+
+
+@app.command
+def drain(
+    *,
+    timeout_s: Annotated[float, Parameter(help="How long to wait for what runs.")] = 60.0,
+    target: Target = TARGET,
+) -> int:
+    """Refuse new conversions and wait for those under way; the process stays. `resume` undoes it.
+
+    Exits 0 when all were finished, 75 when some still run.
+    """
+    return _order(target, Drain, wait_s=timeout_s + ORDER_S, timeout_s=timeout_s)
+
+
+@app.command
+def recycle(*, family: Family = None, target: Target = TARGET) -> int:
+    """Replace zygotes, the new one first: what runs finishes, no request fails."""
+    return _order(target, Recycle, family=family)
+
+
+@app.command
+def restart_zygote(*, family: Family = None, target: Target = TARGET) -> int:
+    """End zygotes that are not trusted any more, with their spares; what runs may finish."""
+    return _order(target, RestartZygote, family=family)
+
+
+@app.command
+def resize(
+    *,
+    slots: Annotated[int, Parameter(help="How many conversions run at once.")],
+    target: Target = TARGET,
+) -> int:
+    """Set how many conversions run at once. What runs above that number finishes."""
+    return _order(target, Resize, slots=slots)
+
+
+@app.command
+def set_limit(
+    *,
+    family: Annotated[str, Parameter(help="The family whose workers are meant.")],
+    wall_s: Annotated[float | None, Parameter(help="Deadline of one conversion.")] = None,
+    cpu_s: Annotated[int | None, Parameter(help="CPU seconds of one conversion.")] = None,
+    address_space_bytes: Annotated[int | None, Parameter(help="Memory of one worker.")] = None,
+    input_bytes_max: Annotated[int | None, Parameter(help="Largest upload.")] = None,
+    output_bytes_max: Annotated[int | None, Parameter(help="Largest result.")] = None,
+    target: Target = TARGET,
+) -> int:
+    """Change limits of a family's workers until the service stops; what runs keeps the old ones."""
+    return _order(
+        target,
+        SetLimit,
+        family=family,
+        wall_s=_unset(wall_s),
+        cpu_s=_unset(cpu_s),
+        address_space_bytes=_unset(address_space_bytes),
+        input_bytes_max=_unset(input_bytes_max),
+        output_bytes_max=_unset(output_bytes_max),
+    )
+
+
+def _unset(value: float | None) -> float | UnsetType:
+    return UNSET if value is None else value
+
+
+def _order(target: Target, kind: type[Order], *, wait_s: float = ORDER_S, **fields: object) -> int:
+    """Give an order to the services that are meant, and say what each did."""
     try:
-        page = run(_ask(where.rstrip("/"), settings))
-        now = msgspec.json.decode(page, type=ServiceStatus)
-    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
-        complain(f"no service answers on {where}: {str(error) or type(error).__name__}")
-        return Exit.UNAVAILABLE
-    if json:
-        sys.stdout.write(page.decode() + "\n")
-    else:
-        _show(now)
-    return Exit.OK if now.health.ready else Exit.UNAVAILABLE
+        order = msgspec.convert(
+            {name: value for name, value in fields.items() if value is not UNSET}, kind
+        )
+    except msgspec.ValidationError as error:
+        complain(f"this order cannot be: {error}")
+        return Exit.USAGE
+    name = next(name for name, known in ORDERS.items() if known is kind)
+    return run(_give(target, name, order, wait_s))
 
 
-async def _ask(where: str, settings: Settings) -> bytes:
-    token = settings.server.operator_token
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with (
-        aiohttp.ClientSession(timeout=TIMEOUT, headers=headers) as session,
-        session.get(f"{where}/status") as response,
-    ):
-        response.raise_for_status()
-        return await response.read()
+async def _give(target: Target, name: str, order: Order, wait_s: float) -> int:
+    with ExitStack() as stack:
+        gateways = chosen(target, found(target, target.settings(), stack))
+        codes = [await _give_one(each, name, order, wait_s) for each in gateways]
+    return max(codes)
+
+
+async def _give_one(gateway: Gateway, name: str, order: Order, wait_s: float) -> int:
+    said = msgspec.json.decode(await gateway.give(f"/admin/{name}", order, wait_s), type=Answer)
+    rows = [(gateway.name, name, "done")]
+    rows += [(gateway.name, key, _words(value)) for key, value in said.result.items()]
+    table(("SERVICE", "WHAT", "NOW"), rows)
+    if not said.recorded:
+        complain(f"{gateway.name}: done, but its end is not on record: the ledger went away")
+    return Exit.RETRY if said.result.get("finished") is False else Exit.OK
+
+
+def _words(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value)) or "none"
+        case dict():
+            return ", ".join(f"{key} = {each}" for key, each in value.items()) or "none"
+    return str(value)
+
+
+async def _watch(target: Target, *, json: bool) -> int:
+    code: int = Exit.OK
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            if sys.stdout.isatty():
+                sys.stdout.write(CLEAR)
+            code = await _look(target, json=json)
+            sys.stdout.flush()
+            await asyncio.sleep(WATCH_S)
+    return code
+
+
+async def _look(target: Target, *, json: bool) -> int:
+    ready = True
+    with ExitStack() as stack:
+        for gateway in found(target, target.settings(), stack):
+            try:
+                page = await gateway.look("/status")
+                now = msgspec.json.decode(page, type=ServiceStatus)
+            except (NobodyAnswers, OrderRefused) as error:
+                complain(str(error))
+                ready = False
+                continue
+            except msgspec.MsgspecError:
+                complain(f"{gateway.name} is no service of this version")
+                ready = False
+                continue
+            if json:
+                sys.stdout.write(page.decode() + "\n")
+            else:
+                _show(now)
+            ready = ready and now.health.ready
+    return Exit.OK if ready else Exit.UNAVAILABLE
 
 
 def _show(now: ServiceStatus) -> None:
+    engine, process = now.engine, now.process
     ready = "ready" if now.health.ready else f"not ready: {', '.join(now.health.missing)}"
+    started = process.started_at.isoformat(timespec="seconds")
+    ledger = "up" if now.ledger.up else "away"
     rows = [
+        ("process", f"pid {process.pid} on {process.host}, {process.version}, since {started}"),
         ("service", ready),
-        ("isolation", now.engine.isolation),
+        ("isolation", f"{engine.isolation}, {engine.policy}"),
         ("conversions", str(now.conversions)),
-        ("slots", f"{now.engine.busy} of {now.engine.slots} busy"),
-        ("waiting", str(now.engine.waiting)),
+        ("slots", f"{engine.busy} of {engine.slots} busy{', paused' if engine.paused else ''}"),
+        ("waiting", str(engine.waiting)),
         ("memory", f"{now.in_flight_bytes} of {now.in_flight_bytes_max} bytes in flight"),
+        ("ledger", f"{ledger}, {now.ledger.queued} movements queued"),
     ]
-    for one in now.engine.families:
-        state = "up" if one.up else "down"
-        figures = f"{one.spares} spares, {one.running} running, {one.restarts} restarts"
-        rows.append((f"family {one.name}", f"{state}, {figures}"))
+    rows += [(f"family {one.name}", _family(one)) for one in engine.families]
     table(("WHAT", "NOW"), rows)
+
+
+def _family(one: FamilyStatus) -> str:
+    figures = (
+        f"{one.spares} spares",
+        f"{one.running} running",
+        f"{one.waiting} waiting",
+        f"{one.conversions} done",
+        f"{sum(one.failures.values())} failed",
+        f"{one.restarts} restarts",
+        f"{sum(one.recycles.values())} recycles",
+        f"{one.cpu_s:.1f} s CPU",
+        f"{one.written_bytes} bytes written",
+    )
+    return ", ".join(("up" if one.up else "down", *figures))

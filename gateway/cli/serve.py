@@ -1,5 +1,6 @@
 """`ephemera serve`: the service in this process, until a signal."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from cyclopts import Parameter
 
 from gateway import server
 from gateway.cli.terminal import DEFAULTS, Source, run
+from gateway.notify import Notifier
 from gateway.server import Announcement
 
 
@@ -20,7 +22,9 @@ def serve(
 
     On the first start a demo account is made, and its API key is printed once.
     """
-    run(server.serve(source.settings(server__host=host, server__port=port), announce))
+    notifier = Notifier.taken_from(os.environ)
+    settings = source.settings(server__host=host, server__port=port)
+    run(server.serve(settings, announce, notifier=notifier))
 
 
 FIRST_START = """
@@ -38,6 +42,8 @@ A first conversion, with any photograph called photo.jpg:
 def announce(news: Announcement) -> None:
     """Print the banner: where the service is and, the first time, a line to paste."""
     print(f"Ephemera converts files on {news.url}")
+    if news.admin_url:
+        print(f"Operators are answered on {news.admin_url}")
     if news.demo_key:
         print(FIRST_START.format(news=news))
     print("Ctrl-C stops it, after what runs is finished.")

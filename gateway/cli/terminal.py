@@ -38,6 +38,10 @@ class Exit(IntEnum):
 EXITS: Mapping[type[BaseException], Exit] = {
     errors.ConfigError: Exit.CONFIG,
     errors.AddressInUse: Exit.UNAVAILABLE,
+    errors.NobodyAnswers: Exit.UNAVAILABLE,
+    errors.OrderRefused: Exit.REFUSED,
+    errors.OrderUntimely: Exit.RETRY,
+    errors.WhichOne: Exit.USAGE,
     engine.IsolationUnavailable: Exit.UNAVAILABLE,
     engine.ConversionTimedOut: Exit.RETRY,
     engine.EngineUnavailable: Exit.RETRY,
