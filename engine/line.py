@@ -25,7 +25,8 @@ from engine.turns import Turns
 
 # What a conversion is assumed to take before the first one has been measured, in seconds.
 FIRST_GUESS_S = 0.2
-# Weight of the newest conversion in the moving average behind turns and Retry-After.
+# Weight of the newest conversion in the moving average behind turns and Retry-After; the first few
+# have more, so that a guess is soon forgotten.
 SMOOTHING = 0.1
 # Retry-After is advice to a person or a client library; beyond a minute it is noise.
 RETRY_AFTER_MAX_S = 60.0
@@ -183,13 +184,15 @@ class _Family:
     def __init__(self) -> None:
         self.mean_s = FIRST_GUESS_S
         self.waiting = 0
+        self._seen = 0
         self._queues: dict[str, deque[Turn]] = {}
         self._weights: dict[str, float] = {}
         self._turns = Turns()
 
     def note(self, took_s: float) -> None:
         """Learn from one conversion that is over."""
-        self.mean_s += SMOOTHING * (took_s - self.mean_s)
+        self._seen += 1
+        self.mean_s += max(SMOOTHING, 1 / self._seen) * (took_s - self.mean_s)
 
     def enter(self, account: str, weight: float, turn: Turn) -> None:
         """Stand in line behind the account's others."""

@@ -42,8 +42,6 @@ SPAWN_MAX_S = 3.0
 # How long a conversion waits for its worker while the zygote is being replaced (a boot takes
 # 0.1 to 0.3 s; three tries and their back-off fit).
 WORKER_WAIT_S = 5.0
-# What a retiring zygote has beyond a conversion's deadline before it is closed all the same.
-DRAIN_GRACE_S = 5.0
 # All gateways of a host, and all families of a gateway, must not boot at the same moment.
 AGE_JITTER = 0.2
 
@@ -378,12 +376,7 @@ class Pool:
         self._begin(self._drain(zygote))
 
     async def _drain(self, zygote: Zygote) -> None:
-        try:
-            async with asyncio.timeout(zygote.limits.wall_s + DRAIN_GRACE_S):
-                await zygote.idle.wait()
-        except TimeoutError:
-            log.warning("zygote_drained_late", family=self.family)
-        await zygote.source.close()
+        await zygote.drained()
         self._retiring.discard(zygote)
 
     async def _watch(self, zygote: Zygote) -> None:

@@ -5,12 +5,16 @@ workers, as the pool keeps count of them.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 from engine.job import Buffer
 from sandbox.limits import Limits
+
+# What a retiring zygote has beyond a conversion's deadline before it is closed all the same.
+DRAIN_GRACE_S = 5.0
 
 
 class Reply(Protocol):
@@ -98,6 +102,13 @@ class Zygote:
         self._running -= 1
         if not self._running:
             self.idle.set()
+
+    async def drained(self) -> None:
+        """Close it when what runs is over, or certainly should be."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.limits.wall_s + DRAIN_GRACE_S):
+                await self.idle.wait()
+        await self.source.close()
 
     def kill_spares(self) -> None:
         """End all that wait."""

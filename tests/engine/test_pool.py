@@ -1,91 +1,13 @@
 """The pool's policy, with workers that are only promises and a clock that jumps."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from engine.errors import EngineDraining, EngineUnavailable
-from engine.pool import SPAWN_MAX_S, WORKER_WAIT_S, Pool
-from sandbox.errors import SandboxUnavailable, WorkerCrashed, ZygoteDied
-from sandbox.limits import Limits
-from tests import fake_time
-
-FORK_S = 0.002
-
-
-class FakeReply:
-    header = b"header"
-    files = (b"file",)
-
-
-class FakeWorker:
-    def __init__(self, number: int, *, seconds: float, uses: int) -> None:
-        self.name = f"worker {number}"
-        self.uses_left = uses
-        self.alive = True
-        self.killed = asyncio.Event()
-        self._seconds = seconds
-
-    async def run(self, *_: object, **__: object) -> FakeReply:
-        self.uses_left -= 1
-        self.alive = self.uses_left > 0
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self.killed.wait()
-        except TimeoutError:
-            return FakeReply()
-        raise WorkerCrashed("killed")
-
-    def kill(self) -> None:
-        self.alive = False
-        self.killed.set()
-
-
-class FakeZygote:
-    def __init__(self, *, seconds: float = 1.0) -> None:
-        self.pid = 1
-        self.seconds = seconds
-        self.spawned: list[FakeWorker] = []
-        self.spawned_at: list[float] = []
-        self.dead = asyncio.Event()
-        self.hangs = False
-
-    async def spawn(self, uses: int | None = None) -> FakeWorker:
-        if self.hangs:
-            await self.dead.wait()
-        await asyncio.sleep(FORK_S)
-        if self.dead.is_set():
-            raise ZygoteDied("gone")
-        self.spawned.append(FakeWorker(len(self.spawned), seconds=self.seconds, uses=uses or 1))
-        self.spawned_at.append(asyncio.get_running_loop().time())
-        return self.spawned[-1]
-
-    async def wait_closed(self) -> None:
-        await self.dead.wait()
-
-    async def close(self) -> None:
-        self.dead.set()
-
-
-def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2, uses: int = 1) -> Pool:
-    coming = iter(zygotes)
-
-    async def boot(_: Limits) -> FakeZygote:
-        zygote = next(coming)
-        if isinstance(zygote, Exception):
-            raise zygote
-        return zygote
-
-    return Pool("image", boot=boot, spares_max=spares, limits=Limits(), uses=uses)
-
-
-def in_fake_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    def wrapped() -> None:
-        fake_time.run(test)
-
-    wrapped.__name__ = test.__name__
-    return wrapped
+from engine.pool import SPAWN_MAX_S, WORKER_WAIT_S
+from sandbox.errors import SandboxUnavailable
+from tests.engine.fake_zygotes import FORK_S, FakeZygote, in_fake_time, pool_of
 
 
 @in_fake_time
