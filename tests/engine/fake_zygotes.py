@@ -8,7 +8,7 @@ import msgspec
 
 from engine.job import TaskReply
 from engine.pool import Pool
-from sandbox.errors import SandboxError, WorkerCrashed, ZygoteDied
+from sandbox.errors import SandboxError, SandboxUnavailable, WorkerCrashed, ZygoteDied
 from sandbox.limits import Limits
 from tests import fake_time
 
@@ -58,6 +58,7 @@ class FakeZygote:
         self.spawned_at: list[float] = []
         self.dead = asyncio.Event()
         self.hangs = False
+        self.exhausted = False
 
     @property
     def idle(self) -> list[FakeWorker]:
@@ -67,6 +68,8 @@ class FakeZygote:
         if self.hangs:
             await self.dead.wait()
         await asyncio.sleep(FORK_S)
+        if self.exhausted:
+            raise SandboxUnavailable("no descriptors, no processes")
         if self.dead.is_set():
             raise ZygoteDied("gone")
         self.spawned.append(FakeWorker(self, len(self.spawned), uses=uses or 1))

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from engine.errors import EngineUnavailable
 from engine.keep import Owner
 from engine.pool import SPAWN_MAX_S, Pool
 from sandbox.errors import (
@@ -280,4 +281,23 @@ async def test_kept_workers_end_with_their_zygote() -> None:
     assert pool.kept == 0
     await asyncio.sleep(0.01)
     assert old.dead.is_set()
+    await pool.close()
+
+
+@in_fake_time
+async def test_while_nothing_can_be_forked_conversions_are_refused_and_then_not() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote, spares=1)
+    await pool.start()
+    zygote.exhausted = True
+    await pool.run(b"", [])  # with the spare
+    for _ in range(2):
+        with pytest.raises(EngineUnavailable):
+            await pool.run(b"", [])
+    with pytest.raises(EngineUnavailable):
+        await pool.run(b"", [], REQUEST)
+    zygote.exhausted = False
+    await pool.run(b"", [])
+    await pool.run(b"", [], REQUEST)
+    assert (pool.source, pool.spares) == (zygote, 1)
     await pool.close()
