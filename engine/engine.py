@@ -227,6 +227,8 @@ class Engine:
             convert_s=ended - begun,
             cpu_s=answer.cpu_s,
             worker=worker,
+            layers=reply.layers,
+            limits=self._pools[job.family].limits,
             isolation=owner.policy if owner else "per-conversion",
         )
 

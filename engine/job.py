@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from sandbox.limits import Limits
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -63,6 +65,9 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     worker: str = ""
     # How far its worker was shared: "per-conversion", "per-request" or "per-account".
     isolation: str = "per-conversion"
+    # What the worker attested before it got the file, and what it was limited to.
+    layers: tuple[str, ...] = ()
+    limits: Limits = Limits()
 
 
 class TaskRequest(msgspec.Struct, frozen=True, array_like=True):

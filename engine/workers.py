@@ -28,6 +28,10 @@ class Reply(Protocol):
     def files(self) -> Sequence[Buffer]:
         """The outputs' bytes, in order."""
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The confinement steps that the worker attested."""
+
 
 class Worker(Protocol):
     """One confined process that is ready to convert."""

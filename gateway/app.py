@@ -19,6 +19,8 @@ from gateway.drain import Door
 from gateway.metrics import Metrics
 from gateway.operations import WALL_S_MAX, Operations
 from gateway.process import this_process
+from gateway.receipt_desk import ReceiptDesk
+from gateway.receipt_keys import ReceiptKeys
 from gateway.routes import ROUTES, add_routes
 from gateway.stages import Observer
 from gateway.uploads import Memory
@@ -67,6 +69,7 @@ def build(
     app[state.DOOR] = door
     app[state.PROCESS] = process
     app[state.OPERATIONS] = Operations(engine, door, ledger, process)
+    app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OBSERVERS] = (metrics.observe, *observers)
     app[state.ENDPOINTS] = {row.handler: row for row in ROUTES}
     app[state.FORMATS_PAGE] = msgspec.json.encode(build_page())

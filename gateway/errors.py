@@ -77,6 +77,10 @@ class ServiceDraining(GatewayError):
     """The service is stopping: it takes no new conversion, or could not finish this one."""
 
 
+class ReceiptInvalid(GatewayError):
+    """A receipt that is not ours, was changed, or belongs to other files; or one too long."""
+
+
 class ConfigError(GatewayError):
     """A setting is unknown or wrong. Names the setting and the place; stops the boot."""
 

@@ -129,6 +129,7 @@ BOOT_ONLY: frozenset[type[Exception]] = frozenset(
         gateway.OrderRefused,
         gateway.OrderUntimely,
         gateway.WhichOne,
+        gateway.ReceiptInvalid,
         engine.IsolationUnavailable,
         ledger.SchemaBehind,
         ledger.SchemaNewer,

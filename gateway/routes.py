@@ -7,10 +7,12 @@ from msgspec import Meta
 
 from engine import errors as engine
 from gateway import errors as gateway
+from gateway import receipt_desk
 from gateway.api import account, conversions, documents, formats, health
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.idempotency import KEY_CHARS_MAX
 from gateway.middleware import expectation
+from gateway.receipts import KeySet
 from ledger import errors as ledger
 
 BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -56,6 +58,11 @@ ROUTES: tuple[Endpoint, ...] = (
                 exploded=True,
             ),
             Parameter(
+                name="Prefer",
+                place="header",
+                description="`receipt` asks for a signed receipt in X-Ephemera-Receipt.",
+            ),
+            Parameter(
                 name="Idempotency-Key",
                 place="header",
                 description="Makes a retry safe: the same key and request is charged once.",
@@ -78,6 +85,8 @@ ROUTES: tuple[Endpoint, ...] = (
                     ("X-Credits-Remaining", "The account's balance after it."),
                     ("X-Conversion-Warnings", "RFC 8941 list of what the result lacks."),
                     ("Idempotent-Replay", "`true` where the conversion was paid for before."),
+                    (receipt_desk.HEADER, "A signed receipt (JWS), where it was asked for."),
+                    ("Preference-Applied", "`receipt` where there is one."),
                     ("Content-Disposition", "A file name made from the upload's."),
                 ),
             ),
@@ -247,6 +256,22 @@ ROUTES: tuple[Endpoint, ...] = (
                 status=200,
                 description="OpenAPI 3.1.",
                 content=(Content(schema={"type": "object"}),),
+            ),
+        ),
+    ),
+    Endpoint(
+        method="GET",
+        path="/.well-known/ephemera-receipts.json",
+        handler=documents.receipt_keys,
+        access=Access.PUBLIC,
+        name="getReceiptKeys",
+        tag="documents",
+        summary="The public keys that receipts are checked with",
+        answers=(
+            Answer(
+                status=200,
+                description="A JSON Web Key Set; the last key signs now.",
+                content=(Content(type=KeySet),),
             ),
         ),
     ),

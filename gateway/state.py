@@ -15,6 +15,7 @@ from gateway.endpoint import Endpoint, Handler
 from gateway.metrics import Metrics
 from gateway.operations import Operations
 from gateway.process import Process
+from gateway.receipt_desk import ReceiptDesk
 from gateway.stages import Observer, Trail
 from gateway.uploads import Memory
 from ledger.accounts.keys import Caller
@@ -28,6 +29,7 @@ MEMORY = web.AppKey("memory", Memory)
 DOOR = web.AppKey("door", Door)
 OPERATIONS = web.AppKey("operations", Operations)
 PROCESS = web.AppKey("process", Process)
+RECEIPTS = web.AppKey("receipts", ReceiptDesk)
 OBSERVERS = web.AppKey("observers", tuple[Observer, ...])
 ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
 # Documents that never change while the process lives, encoded once.

@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from engine import formats
 from engine.errors import OptionInvalid
 from engine.job import Buffer, Output
-from gateway import downloads, idempotency, state, uploads
+from gateway import downloads, idempotency, receipt_desk, state, uploads
 from gateway.pricing import price
 from gateway.stages import Stage
 from gateway.uploads import Upload
@@ -54,6 +54,8 @@ async def convert(request: web.Request) -> web.StreamResponse:
             hold.count(sum(len(file) for file in output.files))
             body, response = await _answer(output, debit, files)
             wiper.add([body])
+            if receipt_desk.wanted(request):
+                await app[state.RECEIPTS].attach(response, job, output, debit, body)
             request[state.RESPONSE] = response
             trail.reached(Stage.RESPONDING)
             await downloads.send(request, response, body, settings.download)

@@ -7,6 +7,7 @@ from gateway import problems, state
 from gateway.api.answers import answer, encoded
 from gateway.api.formats import CACHE
 from gateway.errors import RouteUnknown
+from gateway.receipts import KeySet
 
 
 class ProblemPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +25,11 @@ async def openapi(request: web.Request) -> web.StreamResponse:
     response = encoded(request.app[state.OPENAPI_PAGE])
     response.headers[hdrs.CACHE_CONTROL] = CACHE
     return response
+
+
+async def receipt_keys(request: web.Request) -> web.StreamResponse:
+    """`GET /.well-known/ephemera-receipts.json`: what receipts are checked with."""
+    return answer(KeySet(request.app[state.RECEIPTS].keys.published()))
 
 
 async def problem(request: web.Request) -> web.StreamResponse:

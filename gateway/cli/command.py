@@ -6,7 +6,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from engine.errors import EngineError
-from gateway.cli import accounts, audit, convert, doctor, keys, migrate, ops, serve
+from gateway.cli import accounts, audit, convert, doctor, keys, migrate, ops, receipt, serve
 from gateway.cli.terminal import Exit, complain, exit_for
 from gateway.errors import GatewayError
 from ledger.errors import LedgerError
@@ -24,6 +24,7 @@ app.command(accounts.app)
 app.command(keys.app)
 app.command(ops.app)
 app.command(audit.app)
+app.command(receipt.app)
 
 
 def main(arguments: list[str] | None = None) -> None:

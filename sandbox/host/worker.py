@@ -42,6 +42,8 @@ class Reply(msgspec.Struct, frozen=True):
 
     header: bytes
     files: list[bytearray]
+    # The confinement steps that this worker attested when it announced itself.
+    layers: tuple[str, ...] = ()
 
 
 class Worker:
@@ -119,7 +121,7 @@ class Worker:
             self._busy_s += asyncio.get_running_loop().time() - begun
             if self.uses_left == 0 or self._exit.done():
                 self._retire()
-        return Reply(reply.header, reply.files)
+        return Reply(reply.header, reply.files, self.layers)
 
     @property
     def alive(self) -> bool:

@@ -1,0 +1,27 @@
+"""Which libraries do the work of a family, and in which version they are installed here.
+
+Read from the installation's metadata by the trusted side: a zygote imports from the same place,
+and a worker that was taken over could say what it likes.
+"""
+
+import functools
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+# By family, the distributions whose code touches a customer's file.
+LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "image": ("cykooz-resizer", "pillow"),
+    "pdf": ("img2pdf", "pikepdf", "pillow", "pypdfium2"),
+}
+
+
+@functools.cache
+def versions(family: str) -> Mapping[str, str]:
+    """Versions by distribution, as they were when this process first asked."""
+    found = {}
+    for name in LIBRARIES.get(family, ()):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # an optional one
+            continue
+    return found
