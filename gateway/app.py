@@ -85,7 +85,7 @@ def ledger_settings(settings: Settings, *, dsn: str, pepper: bytes) -> LedgerSet
     A debit must outlive the longest wait, conversion and download together, and an operator may
     give a family's conversions more time while the service runs.
     """
-    longest_s = max(WALL_S_MAX, *(family.limits.wall_s for family in registry.FAMILIES))
+    longest_s = max((WALL_S_MAX, *(family.limits.wall_s for family in registry.FAMILIES)))
     return LedgerSettings(
         dsn=dsn,
         pepper=pepper,
