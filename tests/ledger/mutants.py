@@ -307,7 +307,7 @@ MUTANTS = [
         KEYS,
         "                self._heard = False\n                self.forget()\n",
         "                self._heard = False\n",
-        "test_keys.py",
+        "test_interruption.py",
     ),
     Mutant(
         "the service may not write entries",

@@ -151,6 +151,19 @@ async def test_while_postgresql_is_away_a_debit_is_refused_without_waiting_for_i
         await ledger.ping()
 
 
+async def test_while_postgresql_is_away_no_key_is_believed_from_memory(
+    ledger: Ledger, account: Account, network: Proxy
+) -> None:
+    """Its revocation could not be heard."""
+    key = await ledger.keys.create(account.id, "laptop")
+    await eventually(lambda: _is(ledger.keys._heard))
+    assert await ledger.keys.authenticate(key.secret) is not None
+    await network.cut()
+    await eventually(lambda: _is(not ledger.keys._heard and not ledger.healthy()))
+    with pytest.raises(LedgerUnavailable):
+        await ledger.keys.authenticate(key.secret)
+
+
 async def test_it_is_noticed_that_postgresql_went_away_and_came_back_without_a_request(
     ledger: Ledger, network: Proxy
 ) -> None:
