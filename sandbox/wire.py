@@ -22,7 +22,7 @@ was checked against a cap: a worker's answer is hostile until proven otherwise.
 
 import io
 import struct
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from sandbox.errors import ReplyInvalid, ReplyTooLarge, RequestInvalid
 
@@ -156,18 +156,15 @@ class ReadyReader(Reader):
 
 
 class ReplyReader(Reader):
-    """The host's side of a reply. Raises ReplyInvalid, and ReplyTooLarge before allocating.
+    """The host's side of a reply: its `header` and the `sizes` of its files, whose bytes follow.
 
-    `allocate(size)` makes the memory of one file.
+    Raises ReplyInvalid, and ReplyTooLarge before anything is allocated.
     """
 
-    def __init__(
-        self, *, output_bytes_max: int, allocate: Callable[[int], bytearray] = bytearray
-    ) -> None:
+    def __init__(self, *, output_bytes_max: int) -> None:
         self._output_bytes_max = output_bytes_max
-        self._allocate = allocate
         self.header = b""
-        self.files: list[bytearray] = []
+        self.sizes: tuple[int, ...] = ()
         super().__init__()
 
     def _read(self) -> Script:
@@ -181,24 +178,18 @@ class ReplyReader(Reader):
         sizes = yield from _sizes(count)
         if sum(sizes) > self._output_bytes_max:
             raise ReplyTooLarge(f"the worker announced more than {self._output_bytes_max} bytes")
-        for size in sizes:
-            file = self._allocate(size)
-            yield memoryview(file)
-            self.files.append(file)
-        self.header = bytes(header)
+        self.header, self.sizes = bytes(header), sizes
 
 
-def request_frames(header: Buffer, inputs: Sequence[Buffer]) -> Iterator[Buffer]:
-    """Yield one whole request, ready for writev; payloads are not copied. Raises RequestInvalid."""
-    views = [memoryview(upload).cast("B") for upload in inputs]
-    yield header_frame(header, [len(view) for view in views])
-    for view in views:
-        for start in range(0, len(view), DATA_BYTES_MAX):
-            piece = view[start : start + DATA_BYTES_MAX]
-            yield data_head(len(piece))
-            yield piece
-        yield END
-    yield GO
+class Filling(Reader):
+    """Fills one piece of memory: bytes whose number both sides know."""
+
+    def __init__(self, room: memoryview) -> None:
+        self._room = room
+        super().__init__()
+
+    def _read(self) -> Script:
+        yield self._room
 
 
 def header_frame(header: Buffer, ceilings: Sequence[int]) -> bytes:

@@ -9,7 +9,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from sandbox import wire
 
@@ -57,26 +57,18 @@ def pipe_pair() -> tuple[int, int, int, int]:
     return its_up, our_up, our_down, its_down
 
 
-class Outflow:
-    """Frames on their way up a pipe. `sent` says whether any byte of them has left."""
-
-    def __init__(self, frames: Iterable[wire.Buffer]) -> None:
-        self._pieces = [memoryview(frame).cast("B") for frame in frames]
-        self.sent = 0
-
-    async def drain(self, pipe: int) -> None:
-        """Write everything. Raises BrokenPipeError when the far end is gone."""
-        turn = 0
-        while self._pieces:
-            try:
-                written = os.writev(pipe, self._pieces[: wire.PIECES_MAX])
-            except BlockingIOError:
-                await writable(pipe)
-                turn = 0
-                continue
-            self._pieces = wire.unsent(self._pieces, written)
-            self.sent += written
-            turn = await _stand_back(turn + written)
+async def drain(pipe: int, pieces: list[memoryview]) -> None:
+    """Write all pieces, taking them out of the list as they leave. Raises BrokenPipeError."""
+    turn = 0
+    while pieces:
+        try:
+            written = os.writev(pipe, pieces[: wire.PIECES_MAX])
+        except BlockingIOError:
+            await writable(pipe)
+            turn = 0
+            continue
+        pieces[:] = wire.unsent(pieces, written)
+        turn = await _stand_back(turn + written)
 
 
 async def fill(pipe: int, reader: wire.Reader) -> None:

@@ -1,14 +1,21 @@
 """One worker as the host sees it: two pipes, a pidfd, and how it ended.
 
-A worker is used from one task at a time. Every path out of `run`, cancellation included, leaves
-it either ready for its next use or dead with its pipes closed.
+One use of it is a sequence of small steps, so that a file can pass through while it arrives, and
+its result while it is fetched:
+
+    open ─▶ feed, feed, … end ─▶ (the same for each input) ─▶ go ─▶ read, read, … the last byte
+
+Until `go` the worker only receives, so it needs no core. A worker is used from one task at a time.
+A step that fails or is cancelled leaves it dead with its pipes closed; so does `release`, for a use
+that was given up between two steps; after the last byte it is ready for its next use, or exits.
 """
 
 import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -32,13 +39,23 @@ from sandbox.wire import Buffer
 NOTICE_S = 5.0
 # What a worker that has answered still has to do is exit.
 _EXIT_S = 1.0
+# How long in all a worker may keep the host waiting while it takes its inputs, and again while it
+# hands over its files: it has nothing else to do, and a gigabyte takes a second.
+_PATIENCE_S = 60.0
 # A worker of several uses begins each with at least nine tenths of its CPU seconds: small files,
 # which it is for, are then not slowed down by asking for them anew each time.
 _CPU_SHARE_SPENT = 0.1
 
 
+class ReplyHead(msgspec.Struct, frozen=True):
+    """What a worker answered, and the sizes of the files that are still with it."""
+
+    header: bytes
+    sizes: tuple[int, ...]
+
+
 class Reply(msgspec.Struct, frozen=True):
-    """What a worker answered: capped bytes that nobody has looked into yet."""
+    """A whole answer: capped bytes that nobody has looked into yet."""
 
     header: bytes
     files: list[bytearray]
@@ -78,6 +95,13 @@ class Worker:
         # Seconds it was given since its CPU limit was last set: no less than the CPU it used.
         self._busy_s = 0.0
         self._is_ready = False
+        # Of the present use: frames that wait for the next write, whether any byte has left, what
+        # is still to be read, and how much longer it may keep the host waiting.
+        self._queued: list[memoryview] = []
+        self._touched = False
+        self._unread = 0
+        self._patience_s = 0.0
+        self._begun_s = 0.0
         # Its pipes are being read or written: whoever does so closes them. The first to do so is
         # `announced`, and the news of the end may come before.
         self._in_use = True
@@ -92,36 +116,90 @@ class Worker:
         deadline_s: float,
         output_bytes_max: int,
     ) -> Reply:
-        """Convert once. Raises SandboxError of some kind for every way that can fail.
+        """Convert once, everything in memory. Raises SandboxError for every way that can fail.
 
         RequestInvalid and WorkerGone say that the worker was given nothing. Whatever is raised
         beyond RequestInvalid ends the worker, a cancellation too.
         """
+        self.open(header, [memoryview(upload).nbytes for upload in inputs])
+        for upload in inputs:
+            await self.feed(upload)
+            self.end()
+        head = await self.go(deadline_s=deadline_s, output_bytes_max=output_bytes_max)
+        files = [pipes.untouched(size) for size in head.sizes]
+        for file in files:
+            await self.read(memoryview(file))
+        return Reply(head.header, files)
+
+    def open(self, header: Buffer, ceilings: Sequence[int]) -> None:
+        """Begin one use, with the most bytes that each input may have.
+
+        Raises RequestInvalid, and WorkerGone or ZygoteDied for one that has ended already.
+        """
         if self._in_use or self.uses_left < 1:
             raise RuntimeError("a worker serves one caller at a time, and no more than its uses")
-        outflow = self._outflow(header, inputs)
+        if sum(ceilings) > self._limits.input_bytes_max:
+            raise RequestInvalid(
+                f"{sum(ceilings)} bytes of input are beyond the worker's "
+                f"{self._limits.input_bytes_max}"
+            )
+        frame = wire.header_frame(header, ceilings)
         if self._exit.done():
             raise self._unused(self._exit.result())
-        reply = wire.ReplyReader(output_bytes_max=output_bytes_max, allocate=pipes.untouched)
-        self._in_use = True
+        self._in_use, self._touched = True, False
         self.uses_left -= 1
-        begun = asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(deadline_s):
-                await self._renew_cpu()
-                await self._exchange(outflow, reply)
-        except TimeoutError:
+        self._queued = [memoryview(frame)]
+        self._patience_s = _PATIENCE_S
+        self._begun_s = asyncio.get_running_loop().time()
+
+    async def feed(self, piece: Buffer) -> None:
+        """Give it the next bytes of the present input; they are in its pipe on return.
+
+        Raises a SandboxError; WorkerGone where no byte of this use had left before.
+        """
+        view = memoryview(piece).cast("B")
+        for start in range(0, len(view), wire.DATA_BYTES_MAX):
+            part = view[start : start + wire.DATA_BYTES_MAX]
+            self._queued += (memoryview(wire.data_head(len(part))), part)
+            async with self._step():
+                await self._send()
+
+    def end(self) -> None:
+        """Say that the present input is complete; the worker hears it with the next bytes."""
+        self._queued.append(memoryview(wire.END))
+
+    async def go(self, *, deadline_s: float, output_bytes_max: int) -> ReplyHead:
+        """Have it convert, and return what it answers ahead of its files. Raises a SandboxError."""
+        reply = wire.ReplyReader(output_bytes_max=output_bytes_max)
+        self._queued.append(memoryview(wire.GO))
+        self._patience_s = deadline_s
+        async with self._step():
+            await self._renew_cpu()
+            await self._send()
+            await pipes.fill(self._down, reply)
+        self._patience_s = _PATIENCE_S
+        self._unread = sum(reply.sizes)
+        if not self._unread:
+            self._answered()
+        return ReplyHead(reply.header, reply.sizes)
+
+    async def read(self, room: memoryview) -> None:
+        """Fill `room` with the next bytes of its files; all calls together ask for what there is.
+
+        Raises a SandboxError.
+        """
+        if not room:
+            return
+        async with self._step():
+            await pipes.fill(self._down, wire.Filling(room))
+        self._unread -= len(room)
+        if not self._unread:
+            self._answered()
+
+    def release(self) -> None:
+        """End a worker whose use was given up; does nothing for one that has answered."""
+        if self._in_use:
             self.discard()
-            raise WorkerTimedOut(f"the worker was still busy after {deadline_s} s") from None
-        except BaseException:
-            self.discard()
-            raise
-        finally:
-            self._in_use = False
-            self._busy_s += asyncio.get_running_loop().time() - begun
-            if self.uses_left == 0 or self._exit.done():
-                self._retire()
-        return Reply(reply.header, reply.files, self.layers)
 
     @property
     def alive(self) -> bool:
@@ -151,6 +229,7 @@ class Worker:
     def discard(self) -> None:
         """Kill the worker and let go of its pipes."""
         self.kill()
+        self._in_use = False
         self._close_pipes()
 
     def note_exit(self, end: WorkerExit) -> None:
@@ -186,23 +265,45 @@ class Worker:
         self.layers = said.layers
         self._is_ready = True
 
-    def _outflow(self, header: Buffer, inputs: Sequence[Buffer]) -> pipes.Outflow:
-        total = sum(memoryview(upload).nbytes for upload in inputs)
-        if total > self._limits.input_bytes_max:
-            raise RequestInvalid(
-                f"{total} bytes of input are beyond the worker's {self._limits.input_bytes_max}"
-            )
-        return pipes.Outflow(wire.request_frames(header, inputs))
-
-    async def _exchange(self, outflow: pipes.Outflow, reply: wire.ReplyReader) -> None:
+    async def _send(self) -> None:
+        """Write what is queued."""
+        if not self._is_ready and not self._touched:
+            await self._announcement()
+        self._is_ready = False
+        before = sum(map(len, self._queued))
         try:
-            if not self._is_ready:
-                await self._announcement()
-            self._is_ready = False
-            await outflow.drain(self._up)
-            await pipes.fill(self._down, reply)
+            await pipes.drain(self._up, self._queued)
+        finally:
+            self._touched |= sum(map(len, self._queued)) < before
+
+    @asynccontextmanager
+    async def _step(self) -> AsyncIterator[None]:
+        """One step of a use, within its patience: whatever it raises, the worker is dead then."""
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                yield
+        except TimeoutError:
+            self.discard()
+            raise WorkerTimedOut("the worker kept its host waiting for too long") from None
         except (EOFError, BrokenPipeError):
-            raise await self._failure(touched=outflow.sent > 0) from None
+            try:
+                raise await self._failure(touched=self._touched) from None
+            finally:
+                self.discard()
+        except BaseException:
+            self.discard()
+            raise
+        finally:
+            self._patience_s -= clock() - begun_s
+
+    def _answered(self) -> None:
+        """Its last byte is here."""
+        self._in_use = False
+        self._busy_s += asyncio.get_running_loop().time() - self._begun_s
+        if self.uses_left == 0 or self._exit.done():
+            self._retire()
 
     async def _failure(self, *, touched: bool = True) -> SandboxError:
         """Return the error for a worker that hung up, once it is known how it ended."""
