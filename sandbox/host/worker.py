@@ -129,7 +129,7 @@ class Worker:
         files = [pipes.untouched(size) for size in head.sizes]
         for file in files:
             await self.read(memoryview(file))
-        return Reply(head.header, files)
+        return Reply(head.header, files, self.layers)
 
     def open(self, header: Buffer, ceilings: Sequence[int]) -> None:
         """Begin one use, with the most bytes that each input may have.
