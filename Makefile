@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak migrate setup setup-dev
+.PHONY: help run test check format bench soak chaos hostile migrate setup setup-dev
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,12 @@ bench: setup-dev ## answer the questions in bench/ and print the tables (ARGS="l
 
 soak: setup-dev ## minutes of conversions with random faults, bounded (ARGS="--minutes 10")
 	@$(PY) -m bench soak $(ARGS)
+
+chaos: setup-dev ## the ledger under random kills, its books checked (ARGS="--debits 1000000 --kills 200")
+	@$(PY) -m bench chaos $(ARGS)
+
+hostile: setup-dev ## crash, bomb and damaged files through every converter (ARGS="--count 10000")
+	@$(PY) -m bench hostile $(ARGS)
 
 migrate: setup ## bring the database to this version's schema (ARGS="--database-url …")
 	@exec $(VENV)/bin/ephemera migrate $(ARGS)

@@ -5,8 +5,8 @@ import pkgutil
 import sys
 from pathlib import Path
 
-# Not asked unless named: it runs for minutes and answers with pass or fail.
-ONLY_BY_NAME = {"soak", "chaos"}
+# Not asked unless named: they run for minutes and answer with pass or fail.
+ONLY_BY_NAME = {"soak", "chaos", "hostile"}
 
 
 def questions() -> dict[str, str]:
