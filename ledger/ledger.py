@@ -116,7 +116,7 @@ class Ledger:
     def debit(
         self,
         account_id: int,
-        credits: int,  # noqa: A002 (our word; the builtin is an interpreter's banner)
+        credits: int,
         *,
         conversion_id: UUID,
         key: IdempotencyKey | None = None,

@@ -64,7 +64,7 @@ class Accounts:
     async def create(
         self,
         name: str,
-        credits: int = 0,  # noqa: A002 (our word; the builtin is an interpreter's banner)
+        credits: int = 0,
         reference: str | None = None,
     ) -> Account:
         """Open an account, with credits to begin with if any. Raises NameTaken."""
@@ -102,7 +102,7 @@ class Accounts:
     async def grant(
         self,
         account_id: int,
-        credits: int,  # noqa: A002 (our word; the builtin is an interpreter's banner)
+        credits: int,
         reason: str,
         reference: str | None = None,
     ) -> int:
@@ -125,7 +125,7 @@ class Accounts:
     async def purchase(
         self,
         account_id: int,
-        credits: int,  # noqa: A002 (our word; the builtin is an interpreter's banner)
+        credits: int,
         reference: str,
     ) -> int:
         """Book paid credits and give the balance after it; once a reference, as `grant`."""
@@ -139,7 +139,7 @@ class Accounts:
         self,
         account_id: int,
         conversion_id: UUID,
-        credits: int,  # noqa: A002 (our word; the builtin is an interpreter's banner)
+        credits: int,
         reason: str,
         reference: str,
     ) -> int:
