@@ -10,7 +10,6 @@ import pytest_asyncio
 import uvloop
 
 from bench.service import Service, running_service
-from engine.engine import Engine, EngineConfig
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
 from tests.postgres import Server, private_home, serving
@@ -53,18 +52,9 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ledger(postgres: Server) -> AsyncIterator[Ledger]:
     async with postgres.database() as name:
         settings = LedgerSettings(dsn=postgres.dsn(name), pepper=PEPPER)
         async with Ledger.connect(settings) as ledger:
             yield ledger
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def engine() -> AsyncIterator[Engine]:
-    engine = await Engine.start(EngineConfig())
-    try:
-        yield engine
-    finally:
-        await engine.close()

@@ -21,7 +21,6 @@ from PIL import Image, PngImagePlugin
 
 from bench import cpu
 from bench.service import Service
-from engine.engine import EngineConfig
 from tests.gateway.samples import document, noise, picture
 from tests.system import judge
 from tests.system.client import PATIENCE_S, Client
@@ -58,12 +57,11 @@ def _processes(service: Service) -> list[int]:
 
 async def _at_rest(service: Service, client: Client) -> list[int]:
     """Its processes once the last worker is gone and its replacement is ready."""
-    families = (await client.status())["engine"]["families"]
-    # The gateway; a guardian, a zygote and two spares a family.
-    wanted = 1 + len(families) * (2 + EngineConfig().spares)
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            await client.until(lambda now: not now["conversions"])
+            now = await client.until(lambda now: not now["conversions"])
+            # The gateway; a guardian, a zygote and some spares a family.
+            wanted = 1 + sum(2 + family["spares"] for family in now["engine"]["families"])
             with suppress(FileNotFoundError):  # one that ended while we looked
                 if len(found := _processes(service)) == wanted:
                     return found
