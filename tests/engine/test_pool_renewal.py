@@ -41,7 +41,10 @@ async def test_a_rolling_recycle_serves_from_the_old_until_the_new_has_its_spare
     await pool.start()
     running = asyncio.create_task(pool.run(b"", []))
     await asyncio.sleep(0.5)
-    await pool.recycle("asked")
+    recycle = asyncio.create_task(pool.recycle("asked"))
+    await asyncio.sleep(FORK_S * 1.5)
+    assert (pool.source, len(new.idle)) == (old, 1)
+    await recycle
     assert pool.source is new
     assert pool.spares == 2
     assert not old.dead.is_set()  # one conversion of its still runs
@@ -274,9 +277,13 @@ async def test_kept_workers_end_with_their_zygote() -> None:
     pool = pool_of(old, FakeZygote())
     await pool.start()
     await pool.run(b"", [], REQUEST)
+    idle = Owner(policy="per-request", name="2", uses=10, kept_s=100.0)
+    await pool.run(b"", [], idle)
     running = asyncio.create_task(pool.run(b"", [], REQUEST))
     await asyncio.sleep(0.5)
+    assert pool.kept == 1
     await pool.recycle("asked")
+    assert pool.kept == 0
     assert (await running)[1] == "worker 2"
     assert pool.kept == 0
     await asyncio.sleep(0.01)
