@@ -33,6 +33,9 @@ SIZES = {
 }
 REQUESTS = 20
 CLIENTS = 4
+# Only ever reached when something hangs.
+PATIENCE_S = 60.0
+POLL_S = 0.02
 TOKEN_BYTES = 12
 
 
@@ -98,6 +101,17 @@ async def send(service: Service, way: Way, body: bytes, token: bytes, requests: 
                     assert result.count(token) == body.count(token)  # noqa: S101
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    await quiet(service)
+
+
+async def quiet(service: Service) -> None:
+    """Wait until the gateway has cleared up behind the last answer."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_S):
+        while True:
+            async with session.get(f"{service.url}/status") as page:
+                if not (await page.json())["conversions"]:
+                    return
+            await asyncio.sleep(POLL_S)
 
 
 def count(service: Service, token: bytes) -> Counter[str]:

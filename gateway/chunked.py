@@ -14,6 +14,7 @@ LINE_BYTES_MAX = 256
 # All trailers together. They are thrown away.
 TRAILER_BYTES_MAX = 8 * 1024
 
+_LINE_END = re.compile(rb"\n")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n\Z")
 
 
@@ -64,9 +65,10 @@ class Chunked:
 
     def _take_line(self, arrived: memoryview) -> memoryview:
         """One line, or as much of it as is here."""
-        window = bytes(arrived[: LINE_BYTES_MAX + 1])
-        end = window.find(b"\n") + 1 or len(window)
-        self._line += window[:end]
+        # Not `bytes.find`: what follows the line is the body, and no copy is to be made of it.
+        found = _LINE_END.search(arrived, 0, LINE_BYTES_MAX + 1)
+        end = found.end() if found else min(len(arrived), LINE_BYTES_MAX + 1)
+        self._line += bytes(arrived[:end])
         if len(self._line) > LINE_BYTES_MAX:
             raise ChunksBroken("a line of a chunked body is too long")
         if self._line.endswith(b"\n"):

@@ -16,7 +16,7 @@ that the parser has checked, or chunks (`gateway/chunked.py`).
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol, cast
 
 from aiohttp import StreamReader, hdrs, web
@@ -94,8 +94,10 @@ class Body(StreamReader):
         return taken
 
 
-async def pieces(content: StreamReader) -> AsyncIterator[bytearray | bytes]:
+async def pieces(content: StreamReader) -> AsyncGenerator[bytearray | bytes, None]:
     """A body as it arrives. A piece is wiped when the next one is asked for: copy, do not keep.
+
+    Close it (`contextlib.aclosing`), or the piece of a refused request waits for the collector.
 
     Raises RequestPayloadError where the body is broken.
     """

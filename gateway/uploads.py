@@ -1,27 +1,21 @@
 """The request's body into memory: capped, timed, counted, and never in a file.
 
 A body is raw bytes (one file) or `multipart/form-data` (several). aiohttp's own form reader is
-forbidden here, because it spools parts over 1 MiB to temporary files; so the parts are read chunk
-by chunk. Nothing is read before the announced size was checked, and what is not announced is
-counted as it comes. All requests together draw on one `Memory`; a full one refuses at once.
+forbidden here, because it spools parts over 1 MiB to temporary files, and its multipart reader,
+because it leaves copies; so the parts are read chunk by chunk (`gateway/multipart.py`). Nothing is
+read before the announced size was checked, and what is not announced is counted as it comes. All
+requests together draw on one `Memory`; a full one refuses at once.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 import msgspec
-from aiohttp import (
-    BodyPartReader,
-    MultipartReader,
-    content_disposition_filename,
-    hdrs,
-    parse_content_disposition,
-    web,
-)
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import content_disposition_filename, hdrs, parse_content_disposition, web
+from aiohttp.helpers import parse_mimetype
 
 from gateway.config import UploadConfig
 from gateway.errors import (
@@ -33,14 +27,13 @@ from gateway.errors import (
     UploadTooLarge,
     UploadTooSlow,
 )
+from gateway.multipart import MultipartBroken, PartHead, Parts
 from gateway.receiving import pieces
 from gateway.wiping import Gathering
 
 MULTIPART = "multipart/form-data"
 # The form field that carries files; `file[]` is what several form libraries make of a list.
 FILE_FIELDS = frozenset({"file", "files", "file[]", "files[]"})
-# Large enough that a chunk costs little beside its copy, small enough to time a slow client.
-CHUNK_BYTES = 256 * 1024
 # How soon memory is likely to be free again: a few conversions later.
 RETRY_AFTER_S = 2.0
 
@@ -159,12 +152,13 @@ async def _read_raw(
 ) -> bytearray:
     body = Gathering(request.content_length or 0)
     try:
-        async for chunk in pieces(request.content):
-            if len(body) + len(chunk) > config.bytes_max:
-                raise _too_large(config)
-            hold.grow_to(len(body) + len(chunk))
-            body.add(chunk)
-            arrived(len(body))
+        async with aclosing(pieces(request.content)) as arriving:
+            async for chunk in arriving:
+                if len(body) + len(chunk) > config.bytes_max:
+                    raise _too_large(config)
+                hold.grow_to(len(body) + len(chunk))
+                body.add(chunk)
+                arrived(len(body))
     except web.RequestPayloadError as error:
         raise UploadCut("the body ended before its announced end, or was badly framed") from error
     else:
@@ -176,44 +170,51 @@ async def _read_raw(
 async def _read_parts(
     request: web.Request, config: UploadConfig, hold: Hold, arrived: Callable[[int], None]
 ) -> list[Upload]:
-    uploads: list[Upload] = []
+    boundary = parse_mimetype(request.headers[hdrs.CONTENT_TYPE]).parameters.get("boundary", "")
+    files: list[tuple[Gathering, str | None]] = []
     received = 0
     try:
-        reader = await request.multipart()
-        while (part := await reader.next()) is not None:
-            if len(uploads) >= config.files_max:
-                raise UploadPartsExceeded(f"one request carries at most {config.files_max} files")
-            checked = _checked_part(part)
-            body = Gathering(0)
-            while chunk := await checked.read_chunk(CHUNK_BYTES):
-                received += len(chunk)
-                if received > config.bytes_max:
-                    raise _too_large(config)
-                hold.grow_to(received)
-                body.add(chunk)
-                arrived(received)
-            uploads.append(Upload(body=body.whole(), name=checked.filename))
+        async with aclosing(pieces(request.content)) as arriving:
+            with Parts(arriving, boundary) as parts:
+                while (head := await parts.next()) is not None:
+                    if len(files) >= config.files_max:
+                        raise UploadPartsExceeded(
+                            f"one request carries at most {config.files_max} files"
+                        )
+                    _check_part(head)
+                    body = Gathering(0)
+                    files.append((body, head.filename))
+                    while chunk := await parts.chunk():
+                        received += len(chunk)
+                        if received > config.bytes_max:
+                            raise _too_large(config)
+                        hold.grow_to(received)
+                        body.add(chunk)
+                        arrived(received)
     except web.RequestPayloadError as error:
         raise UploadCut("the body ended before its announced end, or was badly framed") from error
-    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:
-        raise RequestMalformed(f"the {MULTIPART} body is not well formed") from error
-    if not uploads:
-        raise RequestMalformed(f"the {MULTIPART} body has no part named file")
-    return uploads
+    except MultipartBroken as error:
+        raise RequestMalformed(f"the {MULTIPART} body is not well formed: {error}") from error
+    else:
+        if not files:
+            raise RequestMalformed(f"the {MULTIPART} body has no part named file")
+        return [Upload(body=body.whole(), name=name) for body, name in files]
+    finally:
+        for body, _ in files:
+            body.wipe()
 
 
-def _checked_part(part: MultipartReader | BodyPartReader | None) -> BodyPartReader:
-    if not isinstance(part, BodyPartReader):
+def _check_part(head: PartHead) -> None:
+    if head.headers.get("content-type", "").lower().startswith("multipart/"):
         raise RequestMalformed(f"a part of the {MULTIPART} body is itself multipart")
-    if part.name not in FILE_FIELDS:
+    if head.name not in FILE_FIELDS:
         raise RequestMalformed(
             f"a part of the {MULTIPART} body is not named file; options go into the query string"
         )
     for header in (hdrs.CONTENT_ENCODING, hdrs.CONTENT_TRANSFER_ENCODING):
-        encoding = part.headers.get(header, "binary").strip().lower()
+        encoding = head.headers.get(header.lower(), "binary").strip().lower()
         if encoding not in {"binary", "identity", "8bit", "7bit"}:
             raise MediaTypeUnsupported(f"a part's {header} is not taken: send the plain bytes")
-    return part
 
 
 def _claimed_name(disposition: str | None) -> str | None:
