@@ -23,7 +23,7 @@ class Door:
 
     def __init__(self) -> None:
         self.draining = False
-        self._locked = False
+        self.stopping = False
         self._inside: set[asyncio.Task[object]] = set()
         self._shown_out: set[asyncio.Task[object]] = set()
         self._empty = asyncio.Event()
@@ -65,13 +65,11 @@ class Door:
     def close(self, *, for_good: bool = False) -> None:
         """Let nobody in from now on, or until `reopen`."""
         self.draining = True
-        self._locked = self._locked or for_good
+        self.stopping = self.stopping or for_good
 
     def reopen(self) -> None:
-        """Let people in again. Raises ServiceDraining when the service stops."""
-        if self._locked:
-            raise ServiceDraining("the service is stopping; start it again instead")
-        self.draining = False
+        """Let people in again, unless the service stops."""
+        self.draining = self.stopping
 
     async def wait_empty(self, timeout_s: float) -> bool:
         """Wait until everybody left, at most `timeout_s`. True when they did."""

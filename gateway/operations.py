@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from engine.engine import Engine
 from engine.status import Drained, Paused, Recycled, Resized
 from gateway.drain import Door
-from gateway.errors import RequestMalformed
+from gateway.errors import RequestMalformed, ServiceDraining
 from gateway.process import Process
 from ledger.ledger import Ledger
 
@@ -122,8 +122,9 @@ class Operations:
     async def run(self, order: Order, actor: str) -> Done:
         """Do it, and record it. A cancellation lets it go on.
 
-        Raises RequestMalformed for an order that cannot be, LedgerUnavailable where it cannot be
-        recorded (then nothing was done), EngineUnavailable where no new zygote starts.
+        Raises RequestMalformed for an order that cannot be, ServiceDraining for one that comes too
+        late, LedgerUnavailable where it cannot be recorded (then nothing was done), and
+        EngineUnavailable where no new zygote starts.
         """
         self._check(order)
         task = asyncio.create_task(self._recorded(order, actor))
@@ -145,6 +146,8 @@ class Operations:
 
     def _check(self, order: Order) -> None:
         """Refuse what cannot be done before anything is recorded of it."""
+        if isinstance(order, Pause | Resume) and self._door.stopping:
+            raise ServiceDraining("the service is stopping; start it again instead")
         family = getattr(order, "family", None)
         known = self._families()
         if family is not None and family not in known:

@@ -36,7 +36,7 @@ insert into audit.record
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 _COLUMNS = "seq, at, action_id, actor, gateway, action, parameters, outcome, detail"
-_PAGE = f"select {_COLUMNS}, hash from audit.record where seq > $1 order by seq limit {PAGE_MAX}"
+_PAGE = f"select {_COLUMNS}, hash from audit.record where seq > $1 order by seq limit {PAGE_MAX}"  # noqa: S608 (constants)
 _ACTIONS = """
 select i.seq, i.at, i.actor, i.gateway, i.action, i.parameters,
        o.at as ended_at, o.outcome, coalesce(o.detail, '') as detail

@@ -119,12 +119,15 @@ async def test_a_drain_refuses_waits_and_is_undone_by_a_resume(
     assert (await service.convert("png/webp", picture(), customer)).status == 200
 
 
-async def test_a_service_that_stops_is_not_resumed(operators: Operated) -> None:
+async def test_a_service_that_stops_is_neither_resumed_nor_paused(operators: Operated) -> None:
     door = operators.service.app[state.DOOR]
     door.close(for_good=True)
-    reply = await operators.order("resume")
-    assert (reply.status, reply.json["code"]) == (503, "draining")
+    for order in ("resume", "pause"):
+        reply = await operators.order(order)
+        assert (reply.status, reply.json["code"]) == (503, "draining")
+    door.reopen()
     assert door.draining
+    assert not operators.service.engine.status().paused
 
 
 async def test_a_limit_that_was_set_is_the_workers(operators: Operated, customer: Customer) -> None:
@@ -280,6 +283,21 @@ async def test_an_order_that_cannot_be_recorded_is_not_carried_out(operators: Op
     availability.up = True
     assert (reply.status, reply.json["code"]) == (503, "ledger-unavailable")
     assert not operators.service.engine.status().paused
+
+
+async def test_an_order_whose_end_could_not_be_recorded_says_so(operators: Operated) -> None:
+    """The ledger goes away while a drain waits."""
+    service = operators.service
+    with service.app[state.DOOR].enter():
+        drain = asyncio.create_task(operators.order("drain", {"timeout_s": 3600}))
+        await until(lambda: service.app[state.DOOR].draining)
+        service.ledger._availability.up = False
+    done = (await drain).json
+    service.ledger._availability.up = True
+    assert (done["recorded"], done["result"]["finished"]) == (False, True)
+    newest = (await operators.records())[0]
+    assert (str(newest.action), newest.outcome) == ("drain", None)
+    await operators.order("resume")
 
 
 async def test_an_order_whose_giver_hangs_up_is_carried_out_and_recorded(

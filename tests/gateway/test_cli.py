@@ -173,7 +173,7 @@ async def test_the_version_is_the_packages(home: Path) -> None:
 
 
 async def test_help_is_given_for_every_command(home: Path) -> None:
-    for command in ("serve", "migrate", "accounts", "keys", "convert", "ops", "doctor"):
+    for command in ("serve", "migrate", "accounts", "keys", "convert", "ops", "audit", "doctor"):
         ended = run(command, "--help", home=home)
         assert ended.returncode == 0
         assert command in ended.stdout.decode()

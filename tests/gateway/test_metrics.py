@@ -160,3 +160,10 @@ async def test_the_labels_of_the_engine_are_the_ones_it_documents() -> None:
         comment = re.findall(r"((?:    #[^\n]*\n)+)    " + name + ":", text)[0]
         listed = re.findall(r"[a-z_]+", comment.rpartition(": ")[2].partition("(")[0])
         assert set(listed) <= set(known), name
+
+
+async def test_every_figure_is_explained_to_operators(operators: Operated) -> None:
+    page = (Path(registry.__file__).parents[1] / "docs" / "operations.md").read_text()
+    for name in await figures(operators):
+        bare = re.sub(r"(_bucket|_count|_sum)?({.*)?$", "", name)
+        assert bare in page or bare.startswith("process_"), bare
