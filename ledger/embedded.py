@@ -172,9 +172,9 @@ class EmbeddedPostgres:
         return self._child is not None and self._child.poll() is None
 
     def _spawn(self) -> None:
-        assert self._binaries is not None
+        assert self._binaries is not None  # noqa: S101 (set before anything starts)
         with (self._cluster.log_folder / "start.log").open("wb") as log:
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603 (a program we located)
                 [
                     *(self._binaries.folder / "postgres", "-D", self._cluster.data),
                     *("-c", "listen_addresses="),

@@ -81,7 +81,7 @@ class ServerAccount(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether the account reaches this folder through all its parents."""
         if not self.drop:
             return True
-        finished = subprocess.run(
+        finished = subprocess.run(  # noqa: S603 (a program we located)
             ["/bin/sh", "-c", 'cd -- "$0"', folder],
             check=False,
             capture_output=True,
@@ -158,7 +158,7 @@ def _examine(folder: Path) -> Binaries | None:
     program = folder / "postgres"
     if not (os.access(program, os.X_OK) and os.access(folder / "initdb", os.X_OK)):
         return None
-    printed = subprocess.run(
+    printed = subprocess.run(  # noqa: S603 (a program we located)
         [program, "--version"], check=False, capture_output=True, text=True
     ).stdout
     version = re.search(r"\b(\d+\.\d+)", printed)
@@ -170,7 +170,7 @@ def _examine(folder: Path) -> Binaries | None:
 def _executes(binaries: Binaries, account: ServerAccount) -> bool:
     # initdb, because it also needs the libraries beside the installation.
     try:
-        finished = subprocess.run(
+        finished = subprocess.run(  # noqa: S603 (a program we located)
             [binaries.folder / "initdb", "--version"],
             check=False,
             capture_output=True,

@@ -29,7 +29,7 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
             return await attempt()
         except RETRIED:
             # Jitter, so that two who met do not meet again.
-            await asyncio.sleep(random.random() * min(_PAUSE_MAX_S, 0.0005 * 2**number))
+            await asyncio.sleep(random.random() * min(_PAUSE_MAX_S, 0.0005 * 2**number))  # noqa: S311 (not a secret)
     return await attempt()
 
 

@@ -54,7 +54,7 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         """Refuse what the database would refuse."""
         _check_text("idempotency key", self.key, KEY_CHARS_MAX)
-        if len(self.fingerprint) != 32:
+        if len(self.fingerprint) != 32:  # noqa: PLR2004 (the size of a SHA-256)
             raise ValueError("the fingerprint must be a SHA-256: 32 bytes")
 
 

@@ -51,7 +51,7 @@ class Sweeper:
             except (LedgerError, asyncpg.PostgresError):
                 _log.exception("a sweep failed")
             # Jitter, so that many gateways do not look at the same moment.
-            await asyncio.sleep(self._term.total_seconds() / 3 * random.uniform(0.5, 1.5))
+            await asyncio.sleep(self._term.total_seconds() / 3 * random.uniform(0.5, 1.5))  # noqa: S311 (not a secret)
 
     async def sweep(self) -> int:
         """Revoke stale leases, refund abandoned debits; gives the number of refunds."""

@@ -223,7 +223,7 @@ class Writer:
                 self._connection = await self._connector.connect()
             except (asyncpg.PostgresError, *AWAY) as error:
                 self._away(error)
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 (not a secret)
                 pause_s = min(pause_max_s, pause_s * 1.5)
                 continue
             self._connection.add_termination_listener(self._disconnect)
