@@ -17,6 +17,7 @@ from engine.errors import EngineError
 from engine.job import Bounds, Buffer
 
 _SIDE = 24
+# What a spare is touched with, made before the fork.
 _touchstone: list[bytes] = []
 
 
@@ -34,8 +35,8 @@ def warm() -> None:
 
 
 def touch() -> None:
-    """One small JPEG to a smaller one: the path most customers take, and no page more."""
-    _convert(_touchstone[0], "jpeg", "jpeg", ImageOptions(width=9))
+    """One small JPEG through decoder and encoder: the path most customers take, no page more."""
+    _convert(_touchstone[0], "jpeg", "jpeg", ImageOptions())
 
 
 def _sample(target: str, *, frames: int) -> Buffer:
