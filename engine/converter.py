@@ -45,6 +45,8 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     touch: str  # "module:function": one tiny conversion, run in each spare while it waits
     limits: Limits
     bounds: Bounds
+    # System calls its codecs need beyond the sandbox's table, and why (a comment beside each).
+    calls: tuple[str, ...] = ()
     # Foreign modules that its code imports. Where one is not installed, the family does not exist.
     needs: tuple[str, ...] = ()
 

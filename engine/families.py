@@ -50,6 +50,7 @@ def _pool(family: registry.Family, config: EngineConfig, slots: int) -> Pool:
             touch=TOUCH,
             limits=limits,
             level=config.isolation,
+            calls=family.calls,
             uses=config.uses,
         )
         return await Forkserver.start(spec, on_exit=counts.note_exit)

@@ -33,6 +33,9 @@ class ZygoteSpec(msgspec.Struct, frozen=True, kw_only=True):
     touch: str
     limits: Limits
     level: Level
+    # System calls that this family's codecs need beyond the filter's own table; no name in
+    # `seccomp.NEVER` is granted to anybody.
+    calls: tuple[str, ...] = ()
     # Conversions a worker serves before it exits, where its `Spawn` order says nothing else. 1 is
     # the promise; more is for benches.
     uses: int = 1

@@ -62,7 +62,7 @@ class Jail:
         """Build in the zygote what every worker loads."""
         # A machine without a table of calls has no filter; the step says so.
         with contextlib.suppress(OSError):
-            self.filter = Filter(threads=self.spec.limits.threads > 0)
+            self.filter = Filter(threads=self.spec.limits.threads > 0, calls=self.spec.calls)
         if self.landlock_abi:
             self.rules = descriptors.out_of_the_way(landlock.ruleset(self.landlock_abi))
 

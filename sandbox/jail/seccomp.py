@@ -21,6 +21,7 @@ import errno
 import os
 import platform
 import struct
+from collections.abc import Sequence
 
 from sandbox.jail.syscalls import number, syscall
 
@@ -51,6 +52,14 @@ REFUSED = {
     errno.ENOTTY: ("ioctl",),
     errno.ENOSYS: ("clone3", "memfd_secret"),
 }  # fmt: skip
+
+# What no family may add to the table: these are the ways out, or ways to memory that is a file.
+NEVER = frozenset({
+    *REFUSED[errno.EACCES], *REFUSED[errno.ENOSYS], "memfd_create", "ptrace", "kill", "tkill",
+    "io_uring_setup", "shmget", "fork", "vfork", "unshare", "prctl", "setrlimit", "prlimit64",
+    "process_vm_readv", "process_vm_writev", "mount", "setns", "bpf", "keyctl", "userfaultfd",
+    "pidfd_open", "pidfd_getfd", "sendmsg", "recvmsg", "splice", "vmsplice", "seccomp",
+})  # fmt: skip
 
 # Decided by their arguments, in `assemble`.
 INSPECTED = ("mmap", "mprotect", "tgkill", "clone")
@@ -84,8 +93,12 @@ Instruction = tuple[int, int, int, int]
 class Filter:
     """An assembled filter, ready to be loaded by any number of children."""
 
-    def __init__(self, *, threads: bool, machine: str | None = None) -> None:
-        program, self._pid_at = assemble(threads=threads, machine=machine or platform.machine())
+    def __init__(
+        self, *, threads: bool, calls: Sequence[str] = (), machine: str | None = None
+    ) -> None:
+        program, self._pid_at = assemble(
+            threads=threads, calls=calls, machine=machine or platform.machine()
+        )
         self._code = ctypes.create_string_buffer(
             b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
         )
@@ -100,8 +113,15 @@ class Filter:
         syscall("seccomp", _MODE_FILTER, 0, self._header)
 
 
-def assemble(*, threads: bool, machine: str) -> tuple[list[Instruction], int]:
-    """Return the program, and the index of the instruction that compares with the own pid."""
+def assemble(
+    *, threads: bool, machine: str, calls: Sequence[str] = ()
+) -> tuple[list[Instruction], int]:
+    """Return the program, and the index of the instruction that compares with the own pid.
+
+    `calls` are allowed besides `ALLOWED`. Raises ValueError for one that nobody gets.
+    """
+    if refused := NEVER.intersection(calls):
+        raise ValueError(f"no family may be granted {', '.join(sorted(refused))}")
     program = [
         (_LOAD, 0, 0, _MACHINE),
         (_EQUAL, 1, 0, _ARCHITECTURES[machine]),
@@ -110,7 +130,7 @@ def assemble(*, threads: bool, machine: str) -> tuple[list[Instruction], int]:
         (_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, _KILL),
     ]
-    for name in ALLOWED:
+    for name in (*ALLOWED, *calls):
         program += _when(name, machine, [(_RETURN, 0, 0, _ALLOW)])
     program += _when("mmap", machine, [*_never_executable(), *_private_memory()])
     program += _when("mprotect", machine, [*_never_executable(), (_RETURN, 0, 0, _ALLOW)])

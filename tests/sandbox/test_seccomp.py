@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sandbox.jail.seccomp import ALLOWED, INSPECTED, REFUSED, assemble
+from sandbox.jail.seccomp import ALLOWED, INSPECTED, NEVER, REFUSED, assemble
 from sandbox.jail.syscalls import number
 
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -15,10 +15,15 @@ THREAD, FORK = 0x10000, 17
 
 
 def answer(
-    machine: str, call: int, *arguments: int, threads: bool = False, arch: int = 0
+    machine: str,
+    call: int,
+    *arguments: int,
+    threads: bool = False,
+    arch: int = 0,
+    calls: tuple[str, ...] = (),
 ) -> object:
     """What the filter says to a call: allow, kill, or the errno."""
-    program, pid_at = assemble(threads=threads, machine=machine)
+    program, pid_at = assemble(threads=threads, machine=machine, calls=calls)
     program[pid_at] = (*program[pid_at][:3], os.getpid())
     words = [*arguments, 0, 0, 0, 0, 0, 0][:6]
     data = struct.pack("<IIQ6Q", call, arch or MACHINES[machine], 0, *words)
@@ -59,6 +64,20 @@ def test_every_call_gets_what_the_table_says(machine: str) -> None:
             seen[name] = answer(machine, call)
             assert seen[name] == expected[name], name
     assert len(seen) > 80
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_family_gets_the_calls_it_names_and_no_other_family_does(machine: str) -> None:
+    call = number("sched_getscheduler", machine)
+    assert call is not None
+    assert answer(machine, call) == errno.EPERM
+    assert answer(machine, call, calls=("sched_getscheduler",)) == ALLOW
+
+
+@pytest.mark.parametrize("name", sorted(NEVER))
+def test_a_way_out_is_granted_to_no_family(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        assemble(threads=False, machine="x86_64", calls=("time", name))
 
 
 @pytest.mark.parametrize("machine", MACHINES)
