@@ -110,6 +110,7 @@ def test_every_declared_dependency_is_imported_somewhere(trees: dict[Path, ast.M
     assert {name for name in declared if modules.get(name, name) not in used} == set()
 
 
+@pytest.mark.claim("C-DISK-3")
 def test_nothing_can_spool_a_customers_bytes_into_a_file(trees: dict[Path, ast.Module]) -> None:
     found = [
         f"{relative(path)} imports {name}"

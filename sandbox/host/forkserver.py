@@ -16,7 +16,7 @@ import msgspec
 
 from sandbox import spec
 from sandbox.errors import SandboxUnavailable, ZygoteDied
-from sandbox.host import pipes
+from sandbox.host import cores, pipes
 from sandbox.host.process import ZygoteProcess
 from sandbox.host.verdict import OutOfMemoryWatch, WorkerExit
 from sandbox.host.worker import Worker
@@ -75,6 +75,7 @@ class Forkserver:
         """
         if order.omit and order.level != "unsafe":
             raise SandboxUnavailable('confinement steps can be left out only at level "unsafe"')
+        cores.leave_none()
         try:
             process, control = ZygoteProcess.start()
         except OSError as failure:

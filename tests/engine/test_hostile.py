@@ -100,6 +100,7 @@ def test_damaged_animations_fail_well(target: str) -> None:
         _fails_well(convert(bytes(damaged), source, target, width=32, effort=1, bounds=_SMALL))
 
 
+@pytest.mark.claim("C-BOMB-1")
 def test_a_header_of_60000_by_60000_pixels_is_refused_without_decoding() -> None:
     reply = convert(_png_header(60_000, 60_000), "png", "jpeg")
     assert reply.error == "SourceTooComplex"
@@ -274,6 +275,7 @@ def _object_stream_bomb(mib: int) -> bytes:
 
 
 @pytest.mark.parametrize("target", ["pdf", "txt"])
+@pytest.mark.claim("C-BOMB-1")
 def test_an_object_stream_that_unpacks_to_gigabytes_is_refused_early(target: str) -> None:
     operation = "text" if target == "txt" else "rotate"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -305,6 +307,7 @@ def test_the_unforeseen_is_a_crash_without_a_word_of_content() -> None:
     assert "secret" not in reply.detail
 
 
+@pytest.mark.claim("C-LOG-2")
 def test_error_sentences_hold_nothing_of_the_file() -> None:
     secret = b"TOP-SECRET-CONTENT"
     for source in RASTER:

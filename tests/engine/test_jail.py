@@ -27,6 +27,7 @@ def _probe(*arguments: str, tracer: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize("family", _NAMES)
+@pytest.mark.claim("C-JAIL-1")
 def test_a_zygote_holds_no_forbidden_module_even_transitively(family: str) -> None:
     loaded = _probe(family, "modules").split("\n")[1].split()
     assert len(loaded) > 50

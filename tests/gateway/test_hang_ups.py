@@ -75,6 +75,7 @@ async def test_hanging_up_during_the_download_refunds(service: Service, customer
     assert await service.kinds(customer) == ["consumption", "refund"]
 
 
+@pytest.mark.claim("C-HTTP-4")
 async def test_a_client_that_stops_reading_is_cut_and_refunded(
     service: Service, customer: Customer
 ) -> None:

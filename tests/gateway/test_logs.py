@@ -32,6 +32,7 @@ def test_an_unlisted_field_is_dropped_and_counted(lines: io.StringIO) -> None:
     assert logs.dropped["filename"] == before + 1
 
 
+@pytest.mark.claim("C-LOG-1")
 def test_an_exceptions_message_is_not_logged_but_its_place_is(lines: io.StringIO) -> None:
     try:
         int("contents of a letter")

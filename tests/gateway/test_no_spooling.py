@@ -3,11 +3,14 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 import gateway
 
 PACKAGE = Path(gateway.__file__).parent
 
 
+@pytest.mark.claim("C-DISK-3")
 def test_no_module_calls_the_form_reader_that_spools_to_temporary_files() -> None:
     calls = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 CANARY = "canary7d1"
 
 
+@pytest.mark.claim("C-LOG-1")
 async def test_a_canary_sent_in_every_place_is_found_nowhere(postgres: Server) -> None:
     with private_home() as home:
         async with postgres.database() as name:

@@ -79,6 +79,7 @@ async def test_a_multipart_body_that_is_none_is_malformed(
         "Content-Encoding: br",
     ],
 )
+@pytest.mark.claim("C-HTTP-3")
 async def test_an_encoding_that_would_be_unpacked_here_is_refused(
     service: Service, customer: Customer, header: str
 ) -> None:
@@ -98,6 +99,7 @@ async def test_a_client_that_stops_sending_is_told_so(service: Service, customer
         assert strict.app[state.MEMORY].taken == 0
 
 
+@pytest.mark.claim("C-HTTP-4")
 async def test_a_client_that_dribbles_is_cut_by_the_least_rate(
     service: Service, customer: Customer
 ) -> None:
@@ -176,6 +178,7 @@ async def test_another_expectation_is_refused(service: Service, customer: Custom
     assert (reply.status, reply.json["code"]) == (417, "expectation-unknown")
 
 
+@pytest.mark.claim("C-HTTP-5")
 async def test_a_wrong_key_is_refused_before_the_body_is_read(service: Service) -> None:
     async with await service.open() as wire:
         await wire.post("png/webp", None, "Content-Length: 1000000")
@@ -195,6 +198,7 @@ async def test_a_wrong_key_is_refused_before_the_body_is_read(service: Service) 
         b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
+@pytest.mark.claim("C-HTTP-2")
 async def test_what_is_not_http_gets_a_problem_and_a_closed_connection(
     service: Service, garbage: bytes
 ) -> None:
@@ -220,6 +224,7 @@ async def test_too_many_connections_are_dropped_and_the_service_goes_on(service:
         assert (await first.answer()).status == 200
 
 
+@pytest.mark.claim("C-HTTP-4")
 async def test_a_client_that_never_sends_its_head_is_cut(service: Service) -> None:
     limits = {"keepalive_s": 0.05}
     async with (

@@ -173,6 +173,7 @@ async def test_an_entry_with_a_balance_below_zero_is_refused(
     ],
 )
 @pytest.mark.usefixtures("account")
+@pytest.mark.claim("C-MONEY-2")
 async def test_not_even_the_superuser_rewrites_history(
     forger: asyncpg.Connection, statement: str
 ) -> None:

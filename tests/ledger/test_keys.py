@@ -55,6 +55,7 @@ async def test_a_key_speaks_for_its_account(ledger: Ledger, account: Account) ->
     assert (caller.account_id, caller.key_id, caller.label) == (account.id, key.id, "laptop")
 
 
+@pytest.mark.claim("C-KEY-1")
 async def test_the_secret_is_nowhere_in_the_database(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
@@ -93,6 +94,7 @@ async def test_a_verified_key_is_believed_for_a_moment_without_a_round_trip(
 
 
 @pytest.mark.parametrize("name", ["id", "prefix", "secret"])
+@pytest.mark.claim("C-KEY-2")
 async def test_a_revoked_key_is_refused_at_once(
     ledger: Ledger, account: Account, name: str
 ) -> None:
@@ -154,6 +156,7 @@ async def test_the_keys_of_a_closed_account_are_refused(ledger: Ledger, account:
     await eventually(lambda: _is_refused(ledger, key.secret))
 
 
+@pytest.mark.claim("C-KEY-1")
 async def test_with_another_pepper_no_key_is_known(
     ledger: Ledger, account: Account, settings: LedgerSettings
 ) -> None:

@@ -62,6 +62,7 @@ async def service(
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.claim("C-MONEY-2")
 async def test_the_service_may_not(service: asyncpg.Connection, attack: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with service.transaction(isolation="serializable"):

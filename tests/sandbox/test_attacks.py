@@ -90,6 +90,7 @@ async def scene() -> AsyncIterator[Scene]:
         Path(path).unlink(missing_ok=True)
 
 
+@pytest.mark.claim("C-WORKER-2")
 async def test_every_attack_on_a_confined_worker_is_refused(scene: Scene) -> None:
     async with zygote() as server:
         succeeded = [
@@ -107,6 +108,7 @@ async def test_an_attack_succeeds_when_its_layers_are_taken_away(name: str, scen
 
 
 @pytest.mark.parametrize("layer", sorted(WRITING))
+@pytest.mark.claim("C-WORKER-3")
 async def test_no_attack_on_files_depends_on_a_single_layer(layer: str, scene: Scene) -> None:
     async with zygote(order(omit={layer})) as server:
         for name, attack in ATTACKS.items():
@@ -114,6 +116,7 @@ async def test_no_attack_on_files_depends_on_a_single_layer(layer: str, scene: S
                 assert not await scene.succeeds(server, attack), name
 
 
+@pytest.mark.claim("C-WORKER-4")
 async def test_a_worker_holds_its_two_pipes_and_nothing_else() -> None:
     async with zygote() as server:
         assert (await ask(server, "descriptors")).header == b"got [3, 4]"
@@ -127,6 +130,7 @@ async def test_a_random_source_that_a_library_holds_is_the_one_thing_a_worker_ke
         assert (await ask(server, "read_random")).header == b"got 16"
 
 
+@pytest.mark.claim("C-WORKER-6")
 async def test_a_worker_cannot_become_root() -> None:
     async with zygote() as server:
         uid = Path(f"/proc/{server.pid}/status").read_text().split("Uid:")[1].split()[0]
@@ -162,6 +166,7 @@ async def test_a_left_out_layer_is_missing_from_the_attestation_and_seen_by_the_
         ({"filter"}, "map executable memory"),
     ],
 )
+@pytest.mark.claim("C-START-2")
 async def test_the_self_attack_notices_a_layer_that_is_not_there(
     layers: set[str], attack: str
 ) -> None:

@@ -1,6 +1,7 @@
 """What the doctor is told about the kernel."""
 
 import msgspec
+import pytest
 
 from sandbox.host.facts import KernelFacts, kernel_facts
 
@@ -31,6 +32,7 @@ def test_a_sound_kernel_has_no_problems() -> None:
     assert SOUND.problems == ()
 
 
+@pytest.mark.claim("C-SWAP-1")
 def test_each_flaw_is_one_problem_with_a_fix() -> None:
     flaws: list[tuple[str, object, bool]] = [
         ("machine", "riscv64", True),

@@ -66,6 +66,7 @@ async def test_a_worker_that_fails_is_told_from_every_other(action: str) -> None
 
 
 @pytest.mark.parametrize("action", ["hang", "hang_in_c", "spin"])
+@pytest.mark.claim("C-WORKER-8")
 async def test_a_worker_that_is_busy_at_its_deadline_is_killed(action: str) -> None:
     async with zygote() as server:
         worker = await server.spawn()
@@ -82,6 +83,7 @@ async def test_a_reply_that_is_nonsense_is_refused() -> None:
         assert await next_one_works(server)
 
 
+@pytest.mark.claim("C-REPLY-1")
 async def test_a_reply_beyond_the_limit_is_refused_before_memory_is_spent_on_it() -> None:
     async with zygote() as server:
         with pytest.raises(ReplyTooLarge):
@@ -230,6 +232,7 @@ async def test_a_spare_that_cannot_warm_up_says_why() -> None:
             await server.spawn()
 
 
+@pytest.mark.claim("C-CRASH-1")
 async def test_a_hundred_failures_leave_a_zygote_that_serves() -> None:
     async with zygote(order(limits=SMALL)) as server:
         for action in ["segfault", "abort", "forbidden_call", "leave 3", "half_a_reply"] * 20:

@@ -10,6 +10,7 @@ from sandbox.limits import MIB
 from tests.sandbox.zygotes import ask, order, zygote
 
 
+@pytest.mark.claim("C-WORKER-1")
 async def test_a_worker_converts_what_it_is_given_and_ends() -> None:
     async with zygote() as server:
         worker = await server.spawn()

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 FORBIDDEN = {
     "aiohttp", "asyncio", "asyncpg", "concurrent", "engine", "gateway", "http", "ledger",
     "logging", "multiprocessing", "pickle", "sandbox.host", "ssl", "subprocess", "tempfile",
@@ -10,6 +12,7 @@ FORBIDDEN = {
 }  # fmt: skip
 
 
+@pytest.mark.claim("C-JAIL-1")
 def test_the_jail_loads_nothing_of_the_host_and_nothing_that_it_has_no_use_for() -> None:
     program = "import sys, sandbox.jail.zygote; print(*sys.modules)"
     listed = subprocess.run(

@@ -38,6 +38,7 @@ def start(level: str, *lacking: str) -> dict[str, object]:
         (["capset=EPERM"], "identity"),
     ],
 )
+@pytest.mark.claim("C-START-1")
 def test_strict_is_refused_naming_the_layer_and_the_switch(lacking: list[str], layer: str) -> None:
     refusal = str(start("strict", *lacking)["refusal"])
     assert f"the sandbox layer {layer} " in refusal

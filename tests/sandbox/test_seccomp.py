@@ -54,6 +54,7 @@ def named(machine: str, name: str, *arguments: int, threads: bool = False) -> ob
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.claim("C-WORKER-5")
 def test_every_call_gets_what_the_table_says(machine: str) -> None:
     expected = dict.fromkeys(ALLOWED, ALLOW)
     expected |= {name: error for error, names in REFUSED.items() for name in names}  # type: ignore[misc]
@@ -81,6 +82,7 @@ def test_a_way_out_is_granted_to_no_family(name: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.claim("C-WORKER-5")
 def test_a_call_in_no_row_kills(machine: str) -> None:
     known = {
         number(name, machine)
@@ -100,6 +102,7 @@ def test_another_machines_calls_kill(machine: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.claim("C-WORKER-7")
 def test_memory_is_private_and_never_executable(machine: str) -> None:
     private, shared, shared_validate, anonymous, stack = 0x02, 0x01, 0x03, 0x20, 0x20000
     read_write, execute = 0x3, 0x4

@@ -67,6 +67,7 @@ async def trace(tmp_path: Path) -> list[Call]:
     return calls(file.read_text())
 
 
+@pytest.mark.claim("C-DISK-1")
 async def test_nothing_is_opened_for_writing_and_nothing_is_hidden(trace: list[Call]) -> None:
     writers = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TMPFILE|O_TRUNC")
     assert [call for call in trace if writers.search(call.line) and not call.failed] == []
@@ -74,6 +75,7 @@ async def test_nothing_is_opened_for_writing_and_nothing_is_hidden(trace: list[C
     assert [call for call in trace if call.name in hidden and not call.failed] == []
 
 
+@pytest.mark.claim("C-WORKER-5")
 async def test_a_confined_worker_asks_for_nothing_beyond_the_allow_list(trace: list[Call]) -> None:
     confined: set[int] = set()
     allowed = {*ALLOWED, *INSPECTED}

@@ -34,6 +34,7 @@ async def test_every_use_has_its_cpu_seconds_anew() -> None:
         assert (await worker.ended()).cpu_s > 2.8
 
 
+@pytest.mark.claim("C-WORKER-8")
 async def test_a_worker_of_one_use_cannot_be_given_more_cpu_than_one_conversion_has() -> None:
     async with zygote(order(limits=ONE_SECOND)) as server:
         worker = await server.spawn()

@@ -177,6 +177,7 @@ HOSTILE_REPLIES = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_REPLIES)
+@pytest.mark.claim("C-REPLY-1")
 def test_a_hostile_reply_is_refused(name: str) -> None:
     stream, error = HOSTILE_REPLIES[name]
     with pytest.raises(error):

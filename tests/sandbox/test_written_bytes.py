@@ -22,6 +22,7 @@ async def _end_of(action: str, *, omit: set[str]) -> WorkerExit:
         return await worker.ended()
 
 
+@pytest.mark.claim("C-DISK-2")
 async def test_a_confined_worker_writes_nothing() -> None:
     assert (await _end_of("echo", omit=set())).written_bytes == 0
 

@@ -98,6 +98,7 @@ async def _all_is_well(service: Service, customer: Customer) -> None:
 
 
 @pytest.mark.parametrize("fault", MATRIX)
+@pytest.mark.claim("C-CRASH-1")
 async def test_a_fault_in_a_worker_has_its_answer_and_costs_nothing(
     fragile: Service, fault: str
 ) -> None:

@@ -33,6 +33,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.claim("C-MONEY-1")
 async def test_files_sent_again_after_every_kill_are_charged_once_each(home: Path) -> None:
     names = {f"file {number}" for number in range(FILES)}
     left, key, before = set(names), "", None

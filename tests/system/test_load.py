@@ -18,6 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 CREDITS = 100_000
 
 
+@pytest.mark.claim("C-LOAD-1")
 async def test_ten_times_more_than_it_can_do_is_refused_and_the_rest_is_done(
     service: Service, client: Client
 ) -> None:

@@ -42,6 +42,7 @@ async def noting() -> AsyncIterator[Noting]:
         await engine.close()
 
 
+@pytest.mark.claim("C-WORKER-1")
 async def test_a_thousand_conversions_are_a_thousand_workers_and_a_thousand_credits(
     noting: Noting, ledger: Ledger
 ) -> None:

@@ -115,6 +115,7 @@ async def _convert_everything(client: Client) -> None:
     assert bad.code == "file-unreadable"
 
 
+@pytest.mark.claim("C-DISK-1")
 async def test_no_conversion_writes_a_file_hides_memory_or_calls_anybody(trace: str) -> None:
     assert judge.offences(trace) == []
     # It did see the workers: each tries, as a proof, to open what it may not. A few were forked
@@ -138,6 +139,7 @@ async def test_whoever_leaves_something_is_caught(
     assert len(judge.offences(file.read_text())) >= 1
 
 
+@pytest.mark.claim("C-DISK-4")
 async def test_no_byte_of_a_file_is_anywhere_in_the_services_home(
     service: Service, client: Client
 ) -> None:
