@@ -30,6 +30,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     # client bears.
     waiting_max: int = 256
     wait_max_s: float = 30.0
+    # Large files that arrive at once, each in a worker that waits for the rest. One costs 3 MB,
+    # three descriptors and two pipes; of pipes the kernel gives an ordinary user 64 MiB, which are
+    # 32 times two of 1 MiB. Beyond it new pipes are small, and slow for everybody.
+    receivers_max: _Count = 32
     isolation: Level = "strict"
     # All workers of a zygote share its memory layout, so somebody who makes workers crash can learn
     # about it bit by bit. Sixteen wrong guesses, or this long, and there is a new one.

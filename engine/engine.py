@@ -1,32 +1,32 @@
 """The front door of conversions: plan what is asked, run it in a worker of its own.
 
-`plan` is pure and refuses all that can be refused without running. `convert` waits in line for a
-slot, hands the bytes to a worker and gives back what it made; `batch` does so for the files of one
-request. `status` and the controls at the end are for operators: each control is safe under load,
-may be repeated, and says what it did.
+`plan` is pure and refuses all that can be refused without running. `conversion` waits in line for a
+slot, hands the bytes to a worker and gives out what it made; `convert` reads that into memory.
+`receive` does the same for a file that is still arriving, `batch` for the files of one request
+(`engine/passage.py` has the steps). `status` and the controls after it are for operators: each
+control is safe under load, may be repeated, and says what it did.
 """
 
 import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
-import msgspec
 import structlog
 
-from engine import errors, planning, registry
+from engine import errors, passage, planning, registry
 from engine.config import EngineConfig
 from engine.families import changed, pools
-from engine.job import Job, Output, TaskReply, TaskRequest
+from engine.job import Job, Output
 from engine.keep import Owner
 from engine.line import Line
+from engine.passage import Asker, Delivery, Intake, Passage
 from engine.pool import Pool
 from engine.shares import Demand, shares
 from engine.status import Drained, EngineStatus, FamilyStatus, Paused, Recycled, Resized
-from engine.translation import REFUSED, checked, reason, translated
-from engine.workers import Reply
 from sandbox.errors import SandboxError, SandboxUnavailable
 
 __all__ = ["Batch", "Engine", "EngineConfig", "EngineStatus", "FamilyStatus"]
@@ -55,6 +55,7 @@ class Engine:
         self._batches = itertools.count(1)
         self._draining = False
         self._under_way = 0
+        self._receivers = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._tending: asyncio.Task[None] | None = None
@@ -75,20 +76,68 @@ class Engine:
         await engine._boot()
         return engine
 
+    def check_room(self, family: str, *, account: str = "", account_weight: float = 1.0) -> None:
+        """Raise what a conversion of this family would be refused with at once, if it would.
+
+        EngineBusy, EngineDraining.
+        """
+        self._check_draining()
+        self._line.check(account, family=family, weight=account_weight)
+
+    def check_receivers(self, family: str = "") -> None:
+        """Raise EngineBusy where `receive` would."""
+        self._check_draining()
+        if self._receivers >= self._config.receivers_max:
+            raise errors.EngineBusy(
+                f"{self._receivers} large files arrive already, the limit; try again later",
+                retry_after_s=self._line.retry_after_s(family),
+            )
+
     async def convert(self, job: Job, *, account: str = "", account_weight: float = 1.0) -> Output:
+        """Run a job and read its result into memory. Raises as `conversion` does."""
+        async with self.conversion(job, account=account, account_weight=account_weight) as delivery:
+            return await delivery.whole()
+
+    @asynccontextmanager
+    async def conversion(
+        self, job: Job, *, account: str = "", account_weight: float = 1.0
+    ) -> AsyncIterator[Delivery]:
         """Run a job in a worker that lives for it alone, or for its account under that policy.
 
         Waits in line when all slots are taken, where the account has `account_weight` turns for
-        one of an ordinary account. Raises EngineBusy, EngineDraining, EngineUnavailable, or the
-        failure of the conversion itself.
+        one of an ordinary account. The slot is free when the block begins; the worker lives until
+        its end. Raises EngineBusy, EngineDraining, EngineUnavailable, or the failure of the
+        conversion itself, from the block's end too.
         """
-        return await self._convert(job, account, account_weight, self._owner(account))
+        async with self._conversion(job, self._asker(account, account_weight)) as delivery:
+            yield delivery
+
+    @asynccontextmanager
+    async def receive(
+        self, job: Job, *, ceiling: int, account: str = "", account_weight: float = 1.0
+    ) -> AsyncIterator[Intake]:
+        """A worker for a job whose input has begun to arrive and may have `ceiling` bytes.
+
+        `job.inputs` holds its first bytes. Takes no slot until `Intake.convert`. Raises EngineBusy
+        when too many arrive already, SourceTooLarge, and what `conversion` does.
+        """
+        self.check_receivers(job.family)
+        self._note_demand(job)
+        limits = self._pools[job.family].limits
+        room = min(ceiling, limits.input_bytes_max)
+        (first,) = job.inputs
+        self._receivers += 1
+        try:
+            async with self._passage(job, self._asker(account, account_weight), [room]) as through:
+                yield Intake(through, self._line, len(first), limits.input_bytes_max)
+        finally:
+            self._receivers -= 1
 
     @asynccontextmanager
     async def batch(
         self, *, account: str = "", account_weight: float = 1.0
     ) -> AsyncIterator["Batch"]:
-        """Convert the files of one request one after another, those of a family in one worker.
+        """Convert the files of one request in workers of its own: as many as it converts at once.
 
         Each is a conversion of its own, with its own turn in line and its own failure. After one
         that crashes, the rest goes on in a fresh worker.
@@ -100,7 +149,12 @@ class Engine:
             kept_s=BATCH_KEPT_S,
         )
         try:
-            yield Batch(lambda job: self._convert(job, account, account_weight, owner))
+            yield Batch(
+                partial(
+                    self._conversion,
+                    asker=Asker(account=account, weight=account_weight, owner=owner),
+                )
+            )
         finally:
             for pool in self._pools.values():
                 pool.release(owner)
@@ -203,63 +257,46 @@ class Engine:
             raise failures[0]
         self._tending = asyncio.create_task(self._tend(), name="engine")
 
-    async def _convert(
-        self, job: Job, account: str, account_weight: float, owner: Owner | None
-    ) -> Output:
+    @asynccontextmanager
+    async def _conversion(self, job: Job, asker: Asker) -> AsyncIterator[Delivery]:
+        self._check_draining()
+        planning.check_size(job, self._pools[job.family].limits.input_bytes_max)
+        self._note_demand(job)
+        asked_s = asyncio.get_running_loop().time()
+        async with AsyncExitStack() as until_read:
+            async with self._line.slot(asker.account, family=job.family, weight=asker.weight):
+                ceilings = [len(upload) for upload in job.inputs]
+                through = await until_read.enter_async_context(self._passage(job, asker, ceilings))
+                for upload in job.inputs[1:]:
+                    through.end()
+                    await through.feed(upload)
+                through.end()
+                delivery = await through.go(asked_s)
+            yield delivery
+
+    @asynccontextmanager
+    async def _passage(
+        self, job: Job, asker: Asker, ceilings: Sequence[int]
+    ) -> AsyncIterator[Passage]:
+        """A worker that has got the first input, or what is there of it."""
+        pool = self._pools[job.family]
+        header = passage.header(job, self._families[job.family].bounds)
+        with self._counted(), passage.failures(pool, job):
+            async with pool.exchange(header, ceilings, job.inputs[0], asker.owner) as held:
+                yield Passage(job, asker, pool, held)
+
+    def _check_draining(self) -> None:
         if self._draining:
             raise errors.EngineDraining("the service is stopping; nothing was charged")
-        planning.check_size(job, self._pools[job.family].limits.input_bytes_max)
-        clock = asyncio.get_running_loop().time
-        asked = clock()
-        self._demand.arrived(job.family, asked)
-        if asked - self._shared_s > SHARE_S:
+
+    def _note_demand(self, job: Job) -> None:
+        now_s = asyncio.get_running_loop().time()
+        self._demand.arrived(job.family, now_s)
+        if now_s - self._shared_s > SHARE_S:
             self._share()
-        with self._counted():
-            async with self._line.slot(account, family=job.family, weight=account_weight):
-                begun = clock()
-                reply, answer, worker = await self._run(job, owner)
-                ended = clock()
-        return Output(
-            target=job.target,
-            files=reply.files,
-            warnings=answer.warnings,
-            queue_s=begun - asked,
-            convert_s=ended - begun,
-            cpu_s=answer.cpu_s,
-            worker=worker,
-            layers=reply.layers,
-            limits=self._pools[job.family].limits,
-            isolation=owner.policy if owner else "per-conversion",
-        )
 
-    async def _run(self, job: Job, owner: Owner | None) -> tuple[Reply, TaskReply, str]:
-        request = TaskRequest(
-            converter=job.converter,
-            sources=job.sources,
-            target=job.target,
-            options=msgspec.to_builtins(job.options),
-            bounds=self._families[job.family].bounds,
-        )
-        pool = self._pools[job.family]
-        try:
-            reply, worker = await self._reply(pool, msgspec.msgpack.encode(request), job, owner)
-            answer = checked(reply)
-        except errors.EngineError as error:
-            label = reason(error)
-            pool.counts.failures[label] += 1
-            if label != REFUSED:
-                log.warning("conversion_failed", converter=job.converter, reason=label)
-            raise
-        pool.counts.conversions += 1
-        return reply, answer, worker
-
-    async def _reply(
-        self, pool: Pool, header: bytes, job: Job, owner: Owner | None
-    ) -> tuple[Reply, str]:
-        try:
-            return await pool.run(header, job.inputs, owner)
-        except SandboxError as error:
-            raise translated(error) from error
+    def _asker(self, account: str, account_weight: float) -> Asker:
+        return Asker(account=account, weight=account_weight, owner=self._owner(account))
 
     def _owner(self, account: str) -> Owner | None:
         if self._config.policy != "per-account" or not account:
@@ -334,12 +371,13 @@ class Engine:
 class Batch:
     """The conversions of one request. Made by `Engine.batch`."""
 
-    def __init__(self, convert: Callable[[Job], Awaitable[Output]]) -> None:
-        self._convert = convert
+    def __init__(self, conversion: Callable[[Job], AbstractAsyncContextManager[Delivery]]) -> None:
+        self._conversion = conversion
 
     async def convert(self, job: Job) -> Output:
-        """Convert the next file. Raises as `Engine.convert` does; the batch goes on after it."""
-        return await self._convert(job)
+        """Convert one file. Raises as `Engine.convert` does; the batch goes on after it."""
+        async with self._conversion(job) as delivery:
+            return await delivery.whole()
 
 
 @contextlib.contextmanager

@@ -39,6 +39,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     options: msgspec.Struct
     inputs: tuple[Buffer, ...]
+    # Of an input that went into a worker while it arrived, and is not among `inputs`.
+    received_bytes: int = 0
 
     @property
     def source(self) -> str:
@@ -48,7 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def input_bytes(self) -> int:
         """Size of all uploads together, in bytes."""
-        return sum(len(upload) for upload in self.inputs)
+        return self.received_bytes + sum(len(upload) for upload in self.inputs)
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):

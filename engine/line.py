@@ -93,6 +93,13 @@ class Line:
         least = RETRY_WHEN_PAUSED_S if self.paused else 1.0
         return min(max(estimate / max(self._slots, 1), least), RETRY_AFTER_MAX_S)
 
+    def check(self, account: str, *, family: str = "", weight: float = 1.0) -> None:
+        """Raise EngineBusy where `slot` would at once."""
+        line = self._family(family)
+        must_wait = self._free <= 0 or self.paused or bool(self._turns)
+        if must_wait and line.waiting >= self._waiting_max and not line.greedy(account, weight):
+            raise self._full(family)
+
     @asynccontextmanager
     async def slot(
         self, account: str, *, family: str = "", weight: float = 1.0
@@ -115,10 +122,7 @@ class Line:
     async def _wait(self, name: str, account: str, weight: float) -> None:
         family = self._family(name)
         if family.waiting >= self._waiting_max and not family.make_room(account, weight):
-            raise EngineBusy(
-                f"{family.waiting} conversions wait already, which is the limit; try again later",
-                retry_after_s=self.retry_after_s(name),
-            )
+            raise self._full(name)
         turn: Turn = asyncio.get_running_loop().create_future()
         family.enter(account, weight, turn)
         self._turns.join(name)
@@ -137,6 +141,13 @@ class Line:
                     _WHY[type(error)], retry_after_s=self.retry_after_s(name)
                 ) from None
             raise
+
+    def _full(self, name: str) -> EngineBusy:
+        waiting = self._family(name).waiting
+        return EngineBusy(
+            f"{waiting} conversions wait already, which is the limit; try again later",
+            retry_after_s=self.retry_after_s(name),
+        )
 
     def _family(self, name: str) -> "_Family":
         return self._families.setdefault(name, _Family())
@@ -215,13 +226,19 @@ class _Family:
         self._left(account)
         return turn
 
-    def make_room(self, account: str, weight: float) -> bool:
-        """Refuse the newest of the account that waits with most, if that is more than `account`."""
+    def greedy(self, account: str, weight: float) -> str | None:
+        """Who waits with most, if that is more than `account` would with one more."""
         if not self._queues:
-            return False
+            return None
         greedy = max(self._queues, key=lambda one: len(self._queues[one]) / self._weights[one])
         theirs = len(self._queues[greedy]) / self._weights[greedy]
-        if (len(self._queues.get(account, ())) + 1) / weight >= theirs:
+        mine = (len(self._queues.get(account, ())) + 1) / weight
+        return greedy if mine < theirs else None
+
+    def make_room(self, account: str, weight: float) -> bool:
+        """Refuse the newest of the account that waits with most, if that is more than `account`."""
+        greedy = self.greedy(account, weight)
+        if greedy is None:
             return False
         turn = self._queues[greedy].pop()
         self._left(greedy)

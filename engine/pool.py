@@ -18,7 +18,8 @@ The pool is policy only: its tests need neither processes nor a real clock (`eng
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -26,7 +27,7 @@ from engine.counts import Counts
 from engine.errors import EngineDraining, EngineUnavailable
 from engine.job import Buffer
 from engine.keep import Keep, Owner
-from engine.workers import Held, Reply, Worker, WorkerSource, Zygote
+from engine.workers import Held, Worker, WorkerSource, Zygote
 from sandbox.errors import SandboxError, WorkerCrashed, WorkerGone, WorkerViolation, ZygoteDied
 from sandbox.limits import Limits
 
@@ -34,8 +35,7 @@ log = structlog.get_logger()
 
 # A zygote that does not come up is tried again after this long, doubling up to the second number:
 # not to burn a core on a machine that lacks something, and soon enough after a hiccup.
-RESTART_FIRST_S = 0.05
-RESTART_MAX_S = 5.0
+RESTART_FIRST_S, RESTART_MAX_S = 0.05, 5.0
 # A fork, its confinement and its first tiny conversion take milliseconds; a zygote that needs
 # seconds hangs, and is replaced.
 SPAWN_MAX_S = 3.0
@@ -104,7 +104,7 @@ class Pool:
     @property
     def restarts(self) -> int:
         """How often a zygote died or hung."""
-        return self.counts.recycles["died"] + self.counts.recycles["hangs"]
+        return sum(self.counts.recycles[cause] for cause in ("died", "hangs"))
 
     @property
     def source(self) -> WorkerSource | None:
@@ -120,20 +120,26 @@ class Pool:
         """Boot the zygote and its first spares. SandboxError goes up to the caller."""
         self._install(await self._booted())
 
-    async def run(
-        self, header: Buffer, inputs: Sequence[Buffer], owner: Owner | None = None
-    ) -> tuple[Reply, str]:
-        """Convert in a worker of its own, or of its owner. Returns the reply and the worker's name.
+    @asynccontextmanager
+    async def exchange(
+        self, header: Buffer, ceilings: Sequence[int], first: Buffer, owner: Owner | None = None
+    ) -> AsyncIterator[Held]:
+        """A worker of its own, or of its owner, that has got the first bytes; ended with the block.
 
-        A worker that turns out to have ended before it was given anything is replaced, once.
-        Raises EngineUnavailable (no worker to be had), EngineDraining (stopped meanwhile), and
-        whatever SandboxError the worker ends in.
+        One that turns out to have ended before it was given anything is replaced, once.
         """
         try:
-            return await self._run(header, inputs, owner)
+            held = await self._begin_use(header, ceilings, first, owner)
         except WorkerGone:
             log.warning("worker_gone", family=self.family)
-            return await self._run(header, inputs, owner)
+            held = await self._begin_use(header, ceilings, first, owner)
+        try:
+            yield held
+        except (WorkerCrashed, ZygoteDied) as error:
+            self._note_crash(held.zygote, error)
+            raise
+        finally:
+            self._end_use(held, owner)
 
     def release(self, owner: Owner) -> None:
         """Say that this owner has no more conversions."""
@@ -194,44 +200,39 @@ class Pool:
         self._zygote = None
         self._retiring.clear()
 
-    async def _run(
-        self, header: Buffer, inputs: Sequence[Buffer], owner: Owner | None
-    ) -> tuple[Reply, str]:
+    async def _begin_use(
+        self, header: Buffer, ceilings: Sequence[int], first: Buffer, owner: Owner | None
+    ) -> Held:
         held = await self._take(owner)
-        worker, zygote = held.worker, held.zygote
-        self._running.add(worker)
-        zygote.begin()
+        self._running.add(held.worker)
+        held.zygote.begin()
         try:
-            reply = await worker.run(
-                header,
-                inputs,
-                deadline_s=zygote.limits.wall_s,
-                output_bytes_max=zygote.limits.output_bytes_max,
-            )
-            self._give_back(held, owner)
-        except (WorkerCrashed, ZygoteDied) as error:
-            if self._stopping:
-                raise EngineDraining("the service is stopping; nothing was charged") from error
-            self._note_crash(zygote, error)
+            held.worker.open(header, ceilings)
+            await held.worker.feed(first)
+        except BaseException as error:
+            self._end_use(held, owner)
+            if isinstance(error, WorkerCrashed | ZygoteDied):
+                self._note_crash(held.zygote, error)
             raise
-        else:
-            return reply, worker.name
-        finally:
-            self._running.discard(worker)
-            zygote.end()
-            self._order()
+        return held
 
-    def _give_back(self, held: Held, owner: Owner | None) -> None:
-        if held.worker.uses_left < 1:
-            return
-        if held.zygote is not self._zygote or self._stopping:
-            held.worker.kill()
-        elif owner is not None:
-            self._keep.put(owner, held)
-        else:
-            self._stock(held)
+    def _end_use(self, held: Held, owner: Owner | None) -> None:
+        worker, zygote = held.worker, held.zygote
+        if worker.release():
+            if zygote is not self._zygote or self._stopping:
+                worker.kill()
+            elif owner is not None:
+                self._keep.put(owner, held)
+            else:
+                self._stock(held)
+        self._running.discard(worker)
+        zygote.end()
+        self._order()
 
     def _note_crash(self, zygote: Zygote, error: SandboxError) -> None:
+        """Count it. Raises EngineDraining in its place where we ended the worker ourselves."""
+        if self._stopping:
+            raise EngineDraining("the service is stopping; nothing was charged") from error
         # These may be somebody's guess at the memory layout that all its workers share.
         zygote.crashes += type(error) in {WorkerCrashed, WorkerViolation}
         if zygote.crashes >= self._crashes_max and zygote is self._zygote:

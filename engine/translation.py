@@ -4,7 +4,7 @@ import msgspec
 
 from engine import errors
 from engine.job import TaskReply
-from engine.workers import Reply
+from engine.workers import ReplyHead
 from sandbox.errors import (
     ReplyTooLarge,
     RequestInvalid,
@@ -101,7 +101,7 @@ def translated(error: SandboxError) -> errors.EngineError:
     return meaning(sentence)
 
 
-def checked(reply: Reply) -> TaskReply:
+def checked(reply: ReplyHead) -> TaskReply:
     """What the converter answered. Raises the failure that it reports."""
     try:
         answer = msgspec.msgpack.decode(reply.header, type=TaskReply)
@@ -111,7 +111,7 @@ def checked(reply: Reply) -> TaskReply:
         ) from error
     if answer.error:
         raise _REFUSALS.get(answer.error, errors.ConversionCrashed)(answer.detail)
-    if not reply.files:
+    if not reply.sizes:
         raise errors.ConversionCrashed("the converter gave no result", reason="reply")
     return answer
 

@@ -13,24 +13,21 @@ from typing import Protocol
 from engine.job import Buffer
 from sandbox.limits import Limits
 
-# What a retiring zygote has beyond a conversion's deadline before it is closed all the same.
-DRAIN_GRACE_S = 5.0
+# What a retiring zygote has before it is closed all the same: its workers may be in the middle of
+# the slowest upload (15 minutes), the wait, the conversion and the slowest download (10 minutes).
+DRAIN_MAX_S = 1800.0
 
 
-class Reply(Protocol):
-    """What a worker answers: an opaque header and the files."""
+class ReplyHead(Protocol):
+    """What a worker answers ahead of its files."""
 
     @property
     def header(self) -> bytes:
         """For `engine.task` alone to understand."""
 
     @property
-    def files(self) -> Sequence[Buffer]:
-        """The outputs' bytes, in order."""
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The confinement steps that the worker attested."""
+    def sizes(self) -> tuple[int, ...]:
+        """The outputs' sizes in bytes, in order."""
 
 
 class Worker(Protocol):
@@ -48,15 +45,30 @@ class Worker(Protocol):
     def alive(self) -> bool:
         """False from the moment its end is known."""
 
-    async def run(
-        self,
-        header: Buffer,
-        inputs: Sequence[Buffer],
-        *,
-        deadline_s: float,
-        output_bytes_max: int,
-    ) -> Reply:
-        """Convert. Raises a SandboxError however the process ends otherwise."""
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The confinement steps that it attested."""
+
+    def open(self, header: Buffer, ceilings: Sequence[int]) -> None:
+        """Begin a use, with the most bytes of each input. Raises a SandboxError."""
+
+    async def feed(self, piece: Buffer) -> None:
+        """Give it bytes of the present input. Raises a SandboxError, WorkerGone where it had none.
+
+        They are out of our hands on return.
+        """
+
+    def end(self) -> None:
+        """Say that the present input is complete."""
+
+    async def go(self, *, deadline_s: float, output_bytes_max: int) -> ReplyHead:
+        """Have it convert. Raises a SandboxError however the process ends otherwise."""
+
+    async def read(self, room: memoryview) -> None:
+        """Fill `room` with the next bytes of its files. Raises a SandboxError."""
+
+    def release(self) -> bool:
+        """End the use; True where it can be used again. One not read to its end is ended."""
 
     def kill(self) -> None:
         """End it now; harmless when it is over already."""
@@ -110,7 +122,7 @@ class Zygote:
     async def drained(self) -> None:
         """Close it when what runs is over, or certainly should be."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.limits.wall_s + DRAIN_GRACE_S):
+            async with asyncio.timeout(DRAIN_MAX_S):
                 await self.idle.wait()
         await self.source.close()
 

@@ -196,10 +196,11 @@ class Worker:
         if not self._unread:
             self._answered()
 
-    def release(self) -> None:
-        """End a worker whose use was given up; does nothing for one that has answered."""
+    def release(self) -> bool:
+        """End the use; True where it can be used again. One not read to its end is ended."""
         if self._in_use:
             self.discard()
+        return self._up >= 0 and self.uses_left > 0
 
     @property
     def alive(self) -> bool:

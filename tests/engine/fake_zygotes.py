@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from engine.job import TaskReply
+from engine.job import Buffer, TaskReply
+from engine.keep import Owner
 from engine.pool import Pool
 from sandbox.errors import SandboxError, SandboxUnavailable, WorkerCrashed, ZygoteDied
 from sandbox.limits import Limits
@@ -15,9 +16,9 @@ from tests import fake_time
 FORK_S = 0.002
 
 
-class FakeReply:
+class FakeHead:
     header = msgspec.msgpack.encode(TaskReply())
-    files = (b"file",)
+    sizes = (4,)
 
 
 class FakeWorker:
@@ -25,21 +26,41 @@ class FakeWorker:
         self.name = f"worker {number}"
         self.zygote = zygote
         self.uses_left = uses
+        self.layers = ()
         self.alive = True
         self.killed = asyncio.Event()
+        self._in_use = False
 
-    async def run(self, *_: object, **__: object) -> FakeReply:
-        if self.zygote.failures:
-            self.alive = False
-            raise self.zygote.failures.pop()
+    def open(self, *_: object) -> None:
+        self._in_use = True
         self.uses_left -= 1
         self.alive = self.uses_left > 0
+        if self.zygote.failures:
+            self.kill()
+            raise self.zygote.failures.pop()
+
+    async def feed(self, _: Buffer) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    async def go(self, **_: object) -> FakeHead:
         try:
             async with asyncio.timeout(self.zygote.seconds):
                 await self.killed.wait()
         except TimeoutError:
-            return FakeReply()
+            return FakeHead()
         raise WorkerCrashed("killed")
+
+    async def read(self, room: memoryview) -> None:
+        room[:] = b"file"
+        self._in_use = False
+
+    def release(self) -> bool:
+        if self._in_use:
+            self.kill()
+        return self.alive
 
     def kill(self) -> None:
         self.alive = False
@@ -96,6 +117,15 @@ def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2, **more: Any) -> P
         return zygote
 
     return Pool("image", boot=boot, spares_max=spares, **{"limits": Limits(), **more})
+
+
+async def run(pool: Pool, owner: Owner | None = None) -> str:
+    """One conversion; says in which worker."""
+    async with pool.exchange(b"header", [4], b"file", owner) as held:
+        held.worker.end()
+        await held.worker.go(deadline_s=60, output_bytes_max=4)
+        await held.worker.read(memoryview(bytearray(4)))
+        return held.worker.name
 
 
 def in_fake_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:

@@ -7,14 +7,14 @@ import pytest
 from engine.errors import EngineDraining, EngineUnavailable
 from engine.pool import SPAWN_MAX_S, WORKER_WAIT_S
 from sandbox.errors import SandboxUnavailable
-from tests.engine.fake_zygotes import FORK_S, FakeZygote, in_fake_time, pool_of
+from tests.engine.fake_zygotes import FORK_S, FakeZygote, in_fake_time, pool_of, run
 
 
 @in_fake_time
 async def test_every_conversion_has_a_worker_of_its_own() -> None:
     pool = pool_of(FakeZygote())
     await pool.start()
-    names = [(await pool.run(b"", []))[1] for _ in range(20)]
+    names = [await run(pool) for _ in range(20)]
     assert len(set(names)) == 20
     await pool.close()
 
@@ -24,7 +24,7 @@ async def test_a_spare_answers_without_waiting_for_a_fork() -> None:
     pool = pool_of(FakeZygote())
     await pool.start()
     begun = asyncio.get_running_loop().time()
-    await pool.run(b"", [])
+    await run(pool)
     assert asyncio.get_running_loop().time() - begun == 1.0
     await pool.close()
 
@@ -34,7 +34,7 @@ async def test_a_replacement_is_ordered_when_the_conversion_is_over() -> None:
     zygote = FakeZygote()
     pool = pool_of(zygote)
     await pool.start()
-    await pool.run(b"", [])
+    await run(pool)
     over = asyncio.get_running_loop().time()
     await asyncio.sleep(1)
     assert zygote.spawned_at[2:] == [over + FORK_S]
@@ -48,7 +48,7 @@ async def test_when_the_last_spare_is_taken_its_replacement_is_ordered_at_once()
     pool = pool_of(zygote, spares=1)
     await pool.start()
     taken = asyncio.get_running_loop().time()
-    await pool.run(b"", [])
+    await run(pool)
     assert zygote.spawned_at[1] == taken + FORK_S
     await pool.close()
 
@@ -58,7 +58,7 @@ async def test_a_burst_beyond_the_spares_forks_what_it_needs_and_stocks_up_again
     zygote = FakeZygote()
     pool = pool_of(zygote)
     await pool.start()
-    await asyncio.gather(*(pool.run(b"", []) for _ in range(10)))
+    await asyncio.gather(*(run(pool) for _ in range(10)))
     await asyncio.sleep(1)
     assert pool.spares == 2
     assert len(zygote.spawned) == 12
@@ -72,7 +72,7 @@ async def test_a_dead_zygote_is_replaced_and_the_next_conversion_succeeds() -> N
     await pool.start()
     first.dead.set()
     await asyncio.sleep(1)
-    await pool.run(b"", [])
+    await run(pool)
     assert second.spawned
     assert pool.restarts == 1
     await pool.close()
@@ -95,9 +95,9 @@ async def test_a_zygote_that_hangs_is_replaced() -> None:
     pool = pool_of(first, second, spares=1)
     await pool.start()
     first.hangs = True
-    await pool.run(b"", [])  # takes the spare; its replacement hangs
+    await run(pool)  # takes the spare; its replacement hangs
     await asyncio.sleep(SPAWN_MAX_S)
-    await pool.run(b"", [])
+    await run(pool)
     assert second.spawned
     await pool.close()
 
@@ -112,7 +112,7 @@ async def test_without_a_zygote_a_conversion_is_refused_after_its_wait() -> None
     await asyncio.sleep(0)
     begun = asyncio.get_running_loop().time()
     with pytest.raises(EngineUnavailable):
-        await pool.run(b"", [])
+        await run(pool)
     assert asyncio.get_running_loop().time() == begun + WORKER_WAIT_S
     await pool.close()
 
@@ -124,7 +124,7 @@ async def test_a_spare_that_died_while_waiting_is_never_given_a_conversion() -> 
     await pool.start()
     for spare in zygote.spawned:
         spare.kill()
-    await pool.run(b"", [])
+    await run(pool)
     assert pool.running == 0
     await pool.close()
 
@@ -133,7 +133,7 @@ async def test_a_spare_that_died_while_waiting_is_never_given_a_conversion() -> 
 async def test_closing_fails_what_runs_as_draining() -> None:
     pool = pool_of(FakeZygote(seconds=100))
     await pool.start()
-    running = asyncio.create_task(pool.run(b"", []))
+    running = asyncio.create_task(run(pool))
     await asyncio.sleep(1)
     await pool.close()
     with pytest.raises(EngineDraining):
@@ -145,12 +145,12 @@ async def test_a_taker_that_gives_up_leaves_the_worker_it_ordered_to_the_next() 
     zygote = FakeZygote()
     pool = pool_of(zygote, spares=0)
     await pool.start()
-    gone = asyncio.create_task(pool.run(b"", []))
+    gone = asyncio.create_task(run(pool))
     await asyncio.sleep(FORK_S / 2)
     gone.cancel()
     await asyncio.sleep(1)
     assert len(zygote.spawned) == pool.spares == 1
-    await pool.run(b"", [])
+    await run(pool)
     assert len(zygote.spawned) == 1
     await pool.close()
 
@@ -159,6 +159,6 @@ async def test_a_taker_that_gives_up_leaves_the_worker_it_ordered_to_the_next() 
 async def test_a_worker_with_uses_left_goes_back_into_stock() -> None:
     pool = pool_of(FakeZygote(), spares=1, uses=3)
     await pool.start()
-    names = {(await pool.run(b"", []))[1] for _ in range(3)}
+    names = {await run(pool) for _ in range(3)}
     assert names == {"worker 0"}
     await pool.close()

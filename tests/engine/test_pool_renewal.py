@@ -15,7 +15,7 @@ from sandbox.errors import (
     WorkerViolation,
 )
 from sandbox.limits import Limits
-from tests.engine.fake_zygotes import FORK_S, FakeZygote, in_fake_time, pool_of
+from tests.engine.fake_zygotes import FORK_S, FakeZygote, in_fake_time, pool_of, run
 
 REQUEST = Owner(policy="per-request", name="1", uses=10, kept_s=100.0)
 
@@ -26,7 +26,7 @@ async def load(pool: Pool, clients: int, seconds: float) -> list[str]:
 
     async def client() -> None:
         while asyncio.get_running_loop().time() < until:
-            names.append((await pool.run(b"", []))[1])
+            names.append(await run(pool))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
@@ -39,7 +39,7 @@ async def test_a_rolling_recycle_serves_from_the_old_until_the_new_has_its_spare
     old, new = FakeZygote(), FakeZygote()
     pool = pool_of(old, new)
     await pool.start()
-    running = asyncio.create_task(pool.run(b"", []))
+    running = asyncio.create_task(run(pool))
     await asyncio.sleep(0.5)
     recycle = asyncio.create_task(pool.recycle("asked"))
     await asyncio.sleep(FORK_S * 1.5)
@@ -89,7 +89,7 @@ async def test_when_the_new_zygote_does_not_start_the_old_one_goes_on() -> None:
     await pool.start()
     with pytest.raises(SandboxUnavailable):
         await pool.recycle("asked")
-    await pool.run(b"", [])
+    await run(pool)
     assert pool.source is old
     await pool.recycle("asked")
     assert pool.source is not old
@@ -101,14 +101,14 @@ async def test_a_hard_restart_gives_up_the_spares_at_once_and_lets_the_running_f
     old, new = FakeZygote(), FakeZygote()
     pool = pool_of(old, new)
     await pool.start()
-    running = asyncio.create_task(pool.run(b"", []))
+    running = asyncio.create_task(run(pool))
     await asyncio.sleep(0.5)
     restart = asyncio.create_task(pool.restart())
     await asyncio.sleep(0)
     assert (pool.source, old.idle) == (None, [])
     await restart
     await running
-    assert (await pool.run(b"", []))[1]
+    assert await run(pool)
     await pool.close()
 
 
@@ -118,7 +118,7 @@ async def test_a_zygote_that_hangs_lets_what_runs_finish() -> None:
     pool = pool_of(first, second, spares=1)
     await pool.start()
     first.hangs = True
-    running = asyncio.create_task(pool.run(b"", []))
+    running = asyncio.create_task(run(pool))
     await asyncio.sleep(SPAWN_MAX_S + 1)
     assert pool.source is second
     assert pool.counts.recycles == {"hangs": 1}
@@ -134,11 +134,11 @@ async def test_too_many_crashes_of_one_layout_bring_a_new_one() -> None:
     await pool.start()
     for _ in range(4):
         with pytest.raises(WorkerCrashed):
-            await pool.run(b"", [])
+            await run(pool)
     await asyncio.sleep(0.1)
     assert pool.source is old  # running out of memory is nobody's guess at an address
     with pytest.raises(WorkerCrashed):
-        await pool.run(b"", [])
+        await run(pool)
     await asyncio.sleep(0.1)
     assert pool.source is new
     assert pool.counts.recycles == {"crashes": 1}
@@ -213,12 +213,12 @@ async def test_new_limits_come_with_a_new_zygote_even_when_one_was_on_its_way() 
 async def test_a_job_that_was_given_to_nobody_is_tried_with_another_worker_once() -> None:
     pool = pool_of(FakeZygote(failures=[WorkerGone("x")]))
     await pool.start()
-    await pool.run(b"", [])
+    await run(pool)
     await pool.close()
     pool = pool_of(FakeZygote(failures=[WorkerGone("x")] * 2))
     await pool.start()
     with pytest.raises(WorkerGone):
-        await pool.run(b"", [])
+        await run(pool)
     await pool.close()
 
 
@@ -227,12 +227,12 @@ async def test_a_request_keeps_its_worker_until_it_crashes_or_is_used_up() -> No
     zygote = FakeZygote()
     pool = pool_of(zygote)
     await pool.start()
-    names = [(await pool.run(b"", [], REQUEST))[1] for _ in range(12)]
+    names = [await run(pool, REQUEST) for _ in range(12)]
     assert names == ["worker 2"] * 10 + ["worker 3"] * 2
     zygote.failures.append(WorkerCrashed("x"))
     with pytest.raises(WorkerCrashed):
-        await pool.run(b"", [], REQUEST)
-    assert (await pool.run(b"", [], REQUEST))[1] == "worker 4"
+        await run(pool, REQUEST)
+    assert await run(pool, REQUEST) == "worker 4"
     assert pool.kept == 1
     pool.release(REQUEST)
     assert pool.kept == 0
@@ -248,7 +248,7 @@ async def test_a_kept_worker_never_crosses_to_another_owner() -> None:
     for turn in range(60):
         name = f"account {turn * 7 % 5}"
         owner = Owner(policy="per-account", name=name, uses=3, kept_s=100.0)
-        served.setdefault(name, set()).add((await pool.run(b"", [], owner))[1])
+        served.setdefault(name, set()).add(await run(pool, owner))
     workers = [worker for theirs in served.values() for worker in theirs]
     assert len(workers) == len(set(workers))
     assert pool.kept <= 4
@@ -261,9 +261,9 @@ async def test_a_kept_worker_ends_when_its_time_is_over() -> None:
     pool = pool_of(zygote)
     await pool.start()
     owner = Owner(policy="per-account", name="1", uses=100, kept_s=10.0)
-    await pool.run(b"", [], owner)
+    await run(pool, owner)
     await asyncio.sleep(5)
-    await pool.run(b"", [], owner)
+    await run(pool, owner)
     assert pool.kept == 1
     await asyncio.sleep(5)
     assert pool.kept == 0
@@ -276,15 +276,15 @@ async def test_kept_workers_end_with_their_zygote() -> None:
     old = FakeZygote()
     pool = pool_of(old, FakeZygote())
     await pool.start()
-    await pool.run(b"", [], REQUEST)
+    await run(pool, REQUEST)
     idle = Owner(policy="per-request", name="2", uses=10, kept_s=100.0)
-    await pool.run(b"", [], idle)
-    running = asyncio.create_task(pool.run(b"", [], REQUEST))
+    await run(pool, idle)
+    running = asyncio.create_task(run(pool, REQUEST))
     await asyncio.sleep(0.5)
     assert pool.kept == 1
     await pool.recycle("asked")
     assert pool.kept == 0
-    assert (await running)[1] == "worker 2"
+    assert await running == "worker 2"
     assert pool.kept == 0
     await asyncio.sleep(0.01)
     assert old.dead.is_set()
@@ -297,14 +297,14 @@ async def test_while_nothing_can_be_forked_conversions_are_refused_and_then_not(
     pool = pool_of(zygote, spares=1)
     await pool.start()
     zygote.exhausted = True
-    await pool.run(b"", [])  # with the spare
+    await run(pool)  # with the spare
     for _ in range(2):
         with pytest.raises(EngineUnavailable):
-            await pool.run(b"", [])
+            await run(pool)
     with pytest.raises(EngineUnavailable):
-        await pool.run(b"", [], REQUEST)
+        await run(pool, REQUEST)
     zygote.exhausted = False
-    await pool.run(b"", [])
-    await pool.run(b"", [], REQUEST)
+    await run(pool)
+    await run(pool, REQUEST)
     assert (pool.source, pool.spares) == (zygote, 1)
     await pool.close()
