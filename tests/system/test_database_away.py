@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bench.processes import workers
 from bench.service import Service, started
 from ledger.embedded import EmbeddedPostgres
 from tests.gateway.samples import noise, opened, picture
@@ -58,13 +59,13 @@ async def _database() -> AsyncIterator[Database]:
 @contextmanager
 def _held(service: Service) -> Iterator[None]:
     """Nothing that converts gets on until the block is left: the order of events is ours."""
-    workers = processes.confined(service)
-    for pid in workers:
+    held = workers(service.pid)
+    for pid in held:
         os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in workers:
+        for pid in held:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
