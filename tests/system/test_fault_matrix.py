@@ -38,7 +38,7 @@ MATRIX = {
     "segfault": (422, "conversion-crashed", "crashed"),
     "abort": (422, "conversion-crashed", "crashed"),
     "leave 3": (422, "conversion-crashed", "crashed"),
-    "half_a_reply": (422, "conversion-crashed", "crashed"),
+    "half_a_reply": (422, "conversion-crashed", "reply"),
     "forbidden_call": (422, "conversion-crashed", "violation"),
     "garbage": (422, "conversion-crashed", "reply"),
     f"boast {2**60}": (422, "result-too-large", "output"),
