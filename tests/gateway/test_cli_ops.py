@@ -152,7 +152,9 @@ async def test_an_address_that_is_taken_is_said_with_its_setting(home: Path) -> 
 async def test_a_conversion_beside_orders_does_not_fail(
     home: Path, database: dict[str, str]
 ) -> None:
-    with serving(home, **database) as service:
+    # More than four clients can spend while the orders take their time.
+    rich = {"EPHEMERA__LEDGER__DEMO_CREDITS": "1000000000"}
+    with serving(home, **database, **rich) as service:
         going = True
 
         async def convert() -> list[int]:
