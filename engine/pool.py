@@ -89,7 +89,7 @@ class Pool:
     @property
     def spares(self) -> int:
         """How many workers wait for a conversion."""
-        return len(self._zygote.spares) if self._zygote else 0
+        return self._zygote.ready() if self._zygote else 0
 
     @property
     def kept(self) -> int:
@@ -174,7 +174,7 @@ class Pool:
         if (zygote := self._zygote) is None or self._stopping:
             return
         now_s = asyncio.get_running_loop().time()
-        while self._uses == 1 and len(zygote.spares) > self.spares_max + self._takers:
+        while self._uses == 1 and zygote.ready() > self.spares_max + self._takers:
             zygote.spares.popleft().worker.kill()
         if now_s - zygote.booted_s > self._age_max_s:
             self._renew("age")
@@ -284,7 +284,7 @@ class Pool:
         """Have workers forked in the background: one for each taker, and the spares."""
         if self._stopping or (zygote := self._zygote) is None:
             return
-        missing = self.spares_max + self._takers - len(zygote.spares) - zygote.ordered
+        missing = self.spares_max + self._takers - zygote.ready() - zygote.ordered
         for _ in range(missing + extra):
             zygote.ordered += 1
             self._begin(self._deliver(zygote))
@@ -355,10 +355,15 @@ class Pool:
             async with asyncio.timeout(SPAWN_MAX_S * self.spares_max):
                 while len(zygote.spares) < self.spares_max:
                     zygote.spares.append(Held(await zygote.source.spawn(self._uses), zygote))
-        except BaseException as error:
+        except (SandboxError, TimeoutError) as error:
+            # One worker proves that it forks; on a machine short of processes the rest comes later.
+            if not zygote.spares:
+                await zygote.source.close()
+                if isinstance(error, TimeoutError):
+                    raise ZygoteDied("the new zygote does not fork") from None
+                raise
+        except BaseException:
             await zygote.source.close()
-            if isinstance(error, TimeoutError):
-                raise ZygoteDied("the new zygote does not fork") from None
             raise
         return zygote
 

@@ -126,6 +126,12 @@ class Zygote:
                 await self.idle.wait()
         await self.source.close()
 
+    def ready(self) -> int:
+        """How many spares wait. Those that died while they waited are let go."""
+        if not all(held.worker.alive for held in self.spares):
+            self.spares = deque(held for held in self.spares if held.worker.alive)
+        return len(self.spares)
+
     def kill_spares(self) -> None:
         """End all that wait."""
         for held in self.spares:

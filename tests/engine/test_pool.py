@@ -162,3 +162,17 @@ async def test_a_worker_with_uses_left_goes_back_into_stock() -> None:
     names = {await run(pool) for _ in range(3)}
     assert names == {"worker 0"}
     await pool.close()
+
+
+@in_fake_time
+async def test_spares_that_died_while_they_waited_are_not_counted_and_are_replaced() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote)
+    await pool.start()
+    for spare in zygote.spawned:
+        spare.kill()
+    assert pool.spares == 0
+    pool.tend()
+    await asyncio.sleep(1)
+    assert pool.spares == 2
+    await pool.close()

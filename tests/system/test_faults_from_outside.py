@@ -78,17 +78,13 @@ async def test_a_gateway_without_descriptors_answers_and_recovers(
     assert await client.balance() == balance - delivered - AFTERWARDS
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="the pool counts spares that have died: it shows two ready ones and has none",
-)
 async def test_spares_that_die_while_nobody_asks_are_replaced(
     service: Service, client: Client
 ) -> None:
     before = set(workers(service.pid))
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not set(workers(service.pid)) - before:  # noqa: ASYNC110 -- other processes
             await asyncio.sleep(0.1)
     assert (await client.convert("png/webp", picture())).status == 200
