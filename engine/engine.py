@@ -44,6 +44,7 @@ class Engine:
     """All conversions of one gateway process. Made by `start`, ended by `drain` or `close`."""
 
     plan = staticmethod(planning.plan)
+    check = staticmethod(planning.check)
 
     def __init__(self, config: EngineConfig, line: Line, pools: Mapping[str, Pool]) -> None:
         self._config = config

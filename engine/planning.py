@@ -40,6 +40,29 @@ def plan(source: str, target: str, options: Mapping[str, str], uploads: Sequence
     return job
 
 
+def check(
+    source: str, target: str, options: Mapping[str, str], *, several: bool
+) -> registry.Converter | None:
+    """Refuse what formats and options alone give away; the converter, where they name one.
+
+    `several`: there may be more than one file, which can decide between converters. Raises
+    FormatUnknown, ConversionUnsupported, OptionInvalid.
+    """
+    wanted = formats.find(target).name
+    if source.lower() == "auto":
+        return None
+    options = dict(options)
+    operation = options.pop("operation", None)
+    try:
+        converter = registry.converter_for(formats.find(source).name, wanted, operation)
+    except errors.OptionInvalid:
+        if several and operation is None:
+            return None
+        raise
+    registry.parse_options(converter, options, target=wanted)
+    return converter
+
+
 def check_size(job: Job, input_bytes_max: int) -> None:
     """Raise SourceTooLarge where the files together are beyond the family's limit."""
     if job.input_bytes > input_bytes_max:

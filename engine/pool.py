@@ -352,18 +352,11 @@ class Pool:
         limits = self._limits
         zygote = Zygote(await self._boot(limits), limits)
         try:
-            async with asyncio.timeout(SPAWN_MAX_S * self.spares_max):
-                while len(zygote.spares) < self.spares_max:
-                    zygote.spares.append(Held(await zygote.source.spawn(self._uses), zygote))
-        except (SandboxError, TimeoutError) as error:
-            # One worker proves that it forks; on a machine short of processes the rest comes later.
-            if not zygote.spares:
-                await zygote.source.close()
-                if isinstance(error, TimeoutError):
-                    raise ZygoteDied("the new zygote does not fork") from None
-                raise
-        except BaseException:
+            await zygote.fill(self.spares_max, self._uses, SPAWN_MAX_S * self.spares_max)
+        except BaseException as error:
             await zygote.source.close()
+            if isinstance(error, TimeoutError):
+                raise ZygoteDied("the new zygote does not fork") from None
             raise
         return zygote
 

@@ -48,6 +48,18 @@ _CONTAINERS: tuple[tuple[int, bytes, Callable[[bytes, bytes], str | None]], ...]
 )
 
 
+# Containers whose list of contents is at the end, or may be anywhere.
+_TOLD_BY_BOTH_ENDS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\xd0\xcf\x11\xe0")
+
+
+def told_by_head(head: Buffer) -> bool:
+    """Whether `sniff` says of these first bytes what it would say of the whole file.
+
+    There must be more than HEAD_BYTES of them, or the whole file.
+    """
+    return bytes(head[:4]) not in _TOLD_BY_BOTH_ENDS
+
+
 def sniff(upload: Buffer) -> str | None:
     """The name of the format these bytes are, as in `engine.formats`, or None."""
     with memoryview(upload) as view:

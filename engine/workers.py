@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine.job import Buffer
+from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 
 # What a retiring zygote has before it is closed all the same: its workers may be in the middle of
@@ -107,6 +108,17 @@ class Zygote:
         self.idle = asyncio.Event()
         self.idle.set()
         self._running = 0
+
+    async def fill(self, count: int, uses: int, within_s: float) -> None:
+        """Fork so many spares. Raises SandboxError or TimeoutError where not even one comes."""
+        try:
+            async with asyncio.timeout(within_s):
+                while len(self.spares) < count:
+                    self.spares.append(Held(await self.source.spawn(uses), self))
+        except (SandboxError, TimeoutError):
+            # One worker proves that it forks; on a machine short of processes the rest comes later.
+            if not self.spares:
+                raise
 
     def begin(self) -> None:
         """One of its workers begins a conversion."""

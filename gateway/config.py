@@ -75,7 +75,10 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     bytes_max: Count = 256 * MIB
     # Merging an archive of single pages is the honest case; each part costs a few hundred bytes.
     files_max: Count = 200
-    # Uploads and results of all requests together. They are held in memory, so this bounds it.
+    # A larger raw body goes into a worker while it arrives. A smaller one is here after one or two
+    # reads of the socket, and is better kept until there is a slot than given a worker to wait in.
+    stream_over_bytes: Annotated[int, Meta(ge=0)] = 256 * KIB
+    # Uploads and results of all requests together, here and in workers: this bounds the memory.
     in_flight_bytes_max: Count = 1024 * MIB
     # A mobile network changes cells within 10 s; nothing for 20 s is a dead client.
     stall_s: Seconds = 20.0

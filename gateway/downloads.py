@@ -5,20 +5,26 @@ not stored, so nothing can be fetched later; settling any earlier would charge f
 gateway never sent. The other error is left: a gateway that dies between the last byte and the
 settling gave one conversion away. A client that hangs up before that moment gets its credits back;
 what the kernel has taken and the client then does not read is charged.
+
+A single result passes through: its worker holds it and writes it to a pipe, one chunk of it is
+here, and the kernel's socket buffer takes it. That is one copy of each byte in this process, from
+the pipe into the chunk, at the client's pace; several results are gathered for their archive.
 """
 
 import asyncio
-import io
 import re
 import zipfile
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from typing import IO, Protocol, cast
 from urllib.parse import quote
 
 from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.http import StreamWriter
 
 from engine.job import Buffer
+from engine.passage import Delivery
+from engine.wiping import wipe
 from gateway.config import DownloadConfig
 from gateway.errors import DownloadStalled
 
@@ -64,51 +70,134 @@ def warnings_header(warnings: Sequence[str]) -> str:
     return ", ".join(items)
 
 
-def zipped(files: Sequence[Buffer], base: str, extension: str) -> memoryview:
-    """Several results as one archive, in memory. Stored: the results are compressed already.
+class Body(Protocol):
+    """What is sent: so many bytes, in pieces."""
 
-    The memory can be written, so that it can be wiped.
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+
+    def pieces(self) -> AsyncGenerator[memoryview, None]:
+        """The bytes in order; a piece is free again when the next one is asked for."""
+
+
+class Kept:
+    """A body that is in memory, in one buffer or several."""
+
+    def __init__(self, buffers: Sequence[Buffer]) -> None:
+        self.buffers = buffers
+        self.size = sum(len(buffer) for buffer in buffers)
+
+    async def pieces(self) -> AsyncGenerator[memoryview, None]:
+        """Views, none larger than a chunk."""
+        for buffer in self.buffers:
+            view = memoryview(buffer)
+            for offset in range(0, len(view), CHUNK_BYTES):
+                yield view[offset : offset + CHUNK_BYTES]
+
+
+class Passing:
+    """A body that is still with its worker: it passes through one chunk of memory, wiped after."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self.size = sum(delivery.sizes)
+
+    async def pieces(self) -> AsyncGenerator[memoryview, None]:
+        """The same chunk, filled again and again."""
+        chunk = memoryview(bytearray(min(CHUNK_BYTES, self.size)))
+        try:
+            for offset in range(0, self.size, CHUNK_BYTES):
+                piece = chunk[: self.size - offset]
+                await self._delivery.read(piece)
+                yield piece
+        finally:
+            wipe(chunk)
+
+
+class _Pieces:
+    """A file to write to that keeps what is written where it lies, instead of copying it."""
+
+    def __init__(self) -> None:
+        self._at: dict[int, Buffer] = {}
+        self._position = 0
+
+    @property
+    def buffers(self) -> list[Buffer]:
+        """What was written, in the order of its place."""
+        return [self._at[place] for place in sorted(self._at)]
+
+    def write(self, piece: Buffer) -> int:
+        """Keep the piece here. One that is written again has the size of the first."""
+        self._at[self._position] = piece
+        self._position += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> int:
+        self._position = position
+        return position
+
+    def flush(self) -> None:
+        pass
+
+
+def zipped(files: Iterable[tuple[str, Buffer]]) -> list[Buffer]:
+    """Named results as one archive, in pieces; the results themselves are not copied.
+
+    Stored, not compressed: the results are compressed already.
     """
-    archive = io.BytesIO()
-    width = len(str(len(files)))
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as members:
-        for number, content in enumerate(files, start=1):
+    archive = _Pieces()
+    with zipfile.ZipFile(cast("IO[bytes]", archive), "w", zipfile.ZIP_STORED) as members:
+        for name, content in files:
             # A fixed time stamp (the ZIP epoch): the same input gives the same bytes.
-            member = zipfile.ZipInfo(f"{base}-{number:0{width}}.{extension}")
-            with members.open(member, "w") as file:
+            with members.open(zipfile.ZipInfo(name), "w") as file:
                 file.write(content)
-    return archive.getbuffer()
+    return archive.buffers
+
+
+def numbered(files: Sequence[Buffer], base: str, extension: str) -> list[tuple[str, Buffer]]:
+    """Names for several results of one file; they sort as they are numbered."""
+    width = len(str(len(files)))
+    return [
+        (f"{base}-{number:0{width}}.{extension}", content)
+        for number, content in enumerate(files, start=1)
+    ]
 
 
 async def send(
-    request: web.Request, response: web.StreamResponse, body: Buffer, config: DownloadConfig
+    request: web.Request, response: web.StreamResponse, body: Body, config: DownloadConfig
 ) -> None:
     """Write head and body; return when the kernel has taken the last byte.
 
-    Raises DownloadStalled when the client stops reading, ConnectionError when it hangs up.
+    Raises DownloadStalled when the client stops reading, ConnectionError when it hangs up, and what
+    the body raises.
     """
-    response.content_length = len(body)
+    response.content_length = body.size
     response.headers.setdefault(hdrs.ACCEPT_RANGES, "none")
     transport = request.transport
     if transport is None:
         raise ClientConnectionResetError("the client hung up before the first byte")
-    view = memoryview(body)
     await response.prepare(request)
     # Otherwise aiohttp joins the head and the first piece: a copy of it that nobody can wipe.
     cast("StreamWriter", request.writer).send_headers()
     # By default up to 64 KiB stay in this process when a write returns. With no such buffer a
-    # finished write means that the kernel has the bytes, which is what settling relies on.
+    # finished write means that the kernel has the bytes, which is what settling relies on, and that
+    # the piece's memory is ours again.
     before = transport.get_write_buffer_limits()
     transport.set_write_buffer_limits(high=0)
     clock = asyncio.get_running_loop().time
-    start = clock()
+    start, sent = clock(), 0
     try:
-        async with asyncio.timeout(config.stall_s) as timer:
-            for offset in range(0, len(view), CHUNK_BYTES):
-                least = start + config.rate_grace_s + offset / config.rate_min_bytes_s
-                timer.reschedule(min(clock() + config.stall_s, least, start + config.total_s))
-                await response.write(view[offset : offset + CHUNK_BYTES])
+        async with asyncio.timeout(config.stall_s) as timer, aclosing(body.pieces()) as pieces:
+            async for piece in pieces:
+                await response.write(piece)
                 await request.writer.drain()
+                sent += len(piece)
+                least = start + config.rate_grace_s + sent / config.rate_min_bytes_s
+                timer.reschedule(min(clock() + config.stall_s, least, start + config.total_s))
             await response.write_eof()
             await request.writer.drain()
     except TimeoutError as error:

@@ -62,6 +62,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     # The handler reads a file from the body: checked before the first byte, and drained on a stop.
     uploads: bool = False
+    # Refuses what the head alone gives away.
+    check: Callable[[web.Request], None] | None = None
     parameters: tuple[Parameter, ...] = ()
     body: tuple[Content, ...] = ()
     answers: tuple[Answer, ...] = ()

@@ -9,7 +9,6 @@ key with another fingerprint is refused; a failed or refunded attempt leaves no 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.job import Buffer
 from gateway.errors import RequestMalformed
 
 HEADER = "Idempotency-Key"
@@ -29,14 +28,14 @@ def checked_key(header: str | None) -> str | None:
 
 
 def fingerprint(
-    method: str, path: str, parameters: Mapping[str, str], uploads: Sequence[Buffer]
+    method: str, path: str, parameters: Mapping[str, str], digests: Sequence[bytes]
 ) -> bytes:
-    """32 bytes that are equal for equal requests. Hashes the uploads: seconds for gigabytes."""
+    """32 bytes that are equal for equal requests. `digests` are the uploads' SHA-256 in order."""
     digest = hashlib.sha256()
     for text in (method, path, *_flat(sorted(parameters.items()))):
         _framed(digest, text.encode())
-    for upload in uploads:
-        _framed(digest, hashlib.sha256(upload).digest())
+    for upload in digests:
+        _framed(digest, upload)
     return digest.digest()
 
 

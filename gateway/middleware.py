@@ -147,6 +147,8 @@ async def _admit(request: web.Request) -> None:
     if endpoint.uploads:
         request.app[state.DOOR].check()
         uploads.check_head(request, request.app[state.SETTINGS].upload)
+    if endpoint.check is not None:
+        endpoint.check(request)
 
 
 async def _caller(request: web.Request) -> Caller:

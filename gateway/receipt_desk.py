@@ -42,16 +42,22 @@ class ReceiptDesk:
         self._level = level
         self._service = version("ephemera")
 
-    async def attach(
-        self, response: web.StreamResponse, job: Job, output: Output, debit: Debit, body: Buffer
+    async def attach(  # noqa: PLR0917 -- the facts of one receipt
+        self,
+        response: web.StreamResponse,
+        job: Job,
+        output: Output,
+        debit: Debit,
+        inputs: Sequence[Digest],
+        body: Sequence[Buffer],
     ) -> None:
         """Put a receipt for this result into its headers, which must not be sent yet."""
-        if job.input_bytes + len(body) > INLINE_BYTES_MAX:
-            digests = await asyncio.to_thread(_digests, job.inputs, body)
+        if sum(len(piece) for piece in body) > INLINE_BYTES_MAX:
+            result = await asyncio.to_thread(digest, *body)
         else:
-            digests = _digests(job.inputs, body)
+            result = digest(*body)
         try:
-            text = signed(self._receipt(job, output, debit, *digests), self.keys.signing())
+            text = signed(self._receipt(job, output, debit, inputs, result), self.keys.signing())
         except (ConfigError, ReceiptInvalid) as error:
             log.error("receipt_failed", reason=type(error).__name__)
             return
@@ -85,7 +91,3 @@ class ReceiptDesk:
             convert_s=round(output.convert_s, 3),
             cpu_s=round(output.cpu_s, 3),
         )
-
-
-def _digests(inputs: Sequence[Buffer], body: Buffer) -> tuple[list[Digest], Digest]:
-    return [digest(file) for file in inputs], digest(body)

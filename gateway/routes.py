@@ -38,6 +38,7 @@ ROUTES: tuple[Endpoint, ...] = (
         "last byte was sent. With an `Idempotency-Key` a repeat within 24 hours is not charged "
         "again.",
         uploads=True,
+        check=conversions.check,
         parameters=(
             Parameter(
                 name="source",
@@ -83,6 +84,7 @@ ROUTES: tuple[Endpoint, ...] = (
                     ("X-Request-Id", "Names this request, its conversion and its entries."),
                     ("X-Credits-Used", "What this request was charged; 0 for a paid repeat."),
                     ("X-Credits-Remaining", "The account's balance after it."),
+                    ("X-Isolation-Policy", "How far the worker was shared: per-conversion, ..."),
                     ("X-Conversion-Warnings", "RFC 8941 list of what the result lacks."),
                     ("Idempotent-Replay", "`true` where the conversion was paid for before."),
                     (receipt_desk.HEADER, "A signed receipt (JWS), where it was asked for."),

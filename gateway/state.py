@@ -9,6 +9,7 @@ from uuid import UUID
 from aiohttp import web
 
 from engine.engine import Engine
+from gateway.asked import Asked
 from gateway.config import Settings
 from gateway.drain import Door
 from gateway.endpoint import Endpoint, Handler
@@ -41,6 +42,8 @@ CALLER = web.RequestKey("caller", Caller)
 # Who gives an order, as the audit records name it.
 OPERATOR = web.RequestKey("operator", str)
 TRAIL = web.RequestKey("trail", Trail)
+# What the head asks for, where the endpoint checks that.
+ASKED = web.RequestKey("asked", Asked)
 RESPONSE = web.RequestKey("response", web.StreamResponse)
 # The code of the problem a request ended in, for its log line.
 PROBLEM_CODE = web.RequestKey("problem_code", str)

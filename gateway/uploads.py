@@ -1,4 +1,4 @@
-"""The request's body into memory: capped, timed, counted, and never in a file.
+"""The request's body, as it arrives or in memory: capped, timed, counted, and never in a file.
 
 A body is raw bytes (one file) or `multipart/form-data` (several). aiohttp's own form reader is
 forbidden here, because it spools parts over 1 MiB to temporary files, and its multipart reader,
@@ -8,8 +8,8 @@ requests together draw on one `Memory`; a full one refuses at once.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import content_disposition_filename, hdrs, parse_content_disposition, web
 from aiohttp.helpers import parse_mimetype
 
+from engine.job import Buffer
 from gateway.config import UploadConfig
 from gateway.errors import (
     MediaTypeUnsupported,
@@ -46,11 +47,19 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory:
-    """The bytes in flight of all requests, with a limit."""
+    """The bytes in flight of all requests, here and in workers, with a limit."""
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self.taken = 0
+
+    def check(self, more: int) -> None:
+        """Raise MemoryFull where there is no room for so many bytes."""
+        if more > 0 and self.taken + more > self.bytes_max:
+            raise MemoryFull(
+                "the service holds as many bytes as it may; try again in a few seconds",
+                retry_after_s=RETRY_AFTER_S,
+            )
 
     def hold(self) -> "Hold":
         """One request's share, given back when its `with` ends."""
@@ -79,11 +88,7 @@ class Hold:
     def grow_to(self, size: int) -> None:
         """Hold `size` bytes in all. Raises MemoryFull when there is no room."""
         more = size - self._taken
-        if more > 0 and self._memory.taken + more > self._memory.bytes_max:
-            raise MemoryFull(
-                "the service holds as many bytes as it may; try again in a few seconds",
-                retry_after_s=RETRY_AFTER_S,
-            )
+        self._memory.check(more)
         self.count(more)
 
     def count(self, more: int) -> None:
@@ -111,97 +116,94 @@ def check_head(request: web.Request, config: UploadConfig) -> None:
         raise MediaTypeUnsupported(f"{MULTIPART} is the only multipart body taken here")
 
 
-async def read(request: web.Request, config: UploadConfig, hold: Hold) -> list[Upload]:
-    """Read the whole body. Raises the upload errors of `gateway.errors`."""
+def is_multipart(request: web.Request) -> bool:
+    """Whether the body is a form, which may carry several files."""
+    return request.content_type.lower() == MULTIPART
+
+
+def claimed_name(request: web.Request) -> str | None:
+    """The file name of a raw body's Content-Disposition, if it has a readable one."""
+    disposition = request.headers.get(hdrs.CONTENT_DISPOSITION)
+    if not disposition:
+        return None
+    _, parameters = parse_content_disposition(disposition)
+    return content_disposition_filename(parameters)
+
+
+async def arriving(
+    request: web.Request, config: UploadConfig, hold: Hold
+) -> AsyncGenerator[Buffer, None]:
+    """The body in pieces; each is wiped when the next is asked for. Close it (`aclosing`).
+
+    Raises the upload errors of `gateway.errors`. Only the client is timed, not who takes a piece.
+    """
     check_head(request, config)
-    if request.content_length:
-        hold.grow_to(request.content_length)
-    async with _pace(config) as arrived:
-        if request.content_type.lower() == MULTIPART:
-            return await _read_parts(request, config, hold, arrived)
-        body = await _read_raw(request, config, hold, arrived)
-    name = _claimed_name(request.headers.get(hdrs.CONTENT_DISPOSITION))
-    return [Upload(body=body, name=name)]
-
-
-@asynccontextmanager
-async def _pace(config: UploadConfig) -> AsyncIterator[Callable[[int], None]]:
-    """Time the client: each chunk moves the deadline, within the least rate and the total."""
-    clock = asyncio.get_running_loop().time
-    start = clock()
-
-    def deadline(received: int) -> float:
-        return min(
-            clock() + config.stall_s,
-            start + config.rate_grace_s + received / config.rate_min_bytes_s,
-            start + config.total_s,
-        )
-
+    hold.grow_to(request.content_length or 0)
+    pace, received = _Pace(config), 0
     try:
-        async with asyncio.timeout_at(deadline(0)) as timer:
-            yield lambda received: timer.reschedule(deadline(received))
-    except TimeoutError as error:
-        raise UploadTooSlow(
-            "the upload stopped or became too slow; at least "
-            f"{config.rate_min_bytes_s} bytes a second are expected"
-        ) from error
-
-
-async def _read_raw(
-    request: web.Request, config: UploadConfig, hold: Hold, arrived: Callable[[int], None]
-) -> bytearray:
-    body = Gathering(request.content_length or 0)
-    try:
-        async with aclosing(pieces(request.content)) as arriving:
-            async for chunk in arriving:
-                if len(body) + len(chunk) > config.bytes_max:
+        async with aclosing(pieces(request.content)) as body:
+            while piece := await pace.kept(anext(body, b""), received):
+                received += len(piece)
+                if received > config.bytes_max:
                     raise _too_large(config)
-                hold.grow_to(len(body) + len(chunk))
-                body.add(chunk)
-                arrived(len(body))
+                hold.grow_to(received)
+                yield piece
     except web.RequestPayloadError as error:
         raise UploadCut("the body ended before its announced end, or was badly framed") from error
-    else:
-        return body.whole()
-    finally:
-        body.wipe()
 
 
-async def _read_parts(
-    request: web.Request, config: UploadConfig, hold: Hold, arrived: Callable[[int], None]
-) -> list[Upload]:
+class _Pace:
+    """A client's time: each piece moves the deadline, within the least rate and the total."""
+
+    def __init__(self, config: UploadConfig) -> None:
+        self._config = config
+        self._clock = asyncio.get_running_loop().time
+        self._start = self._clock()
+
+    async def kept(self, piece: Awaitable[Buffer], received: int) -> Buffer:
+        """The next piece, when so many bytes were received before. Raises UploadTooSlow."""
+        config = self._config
+        deadline = min(
+            self._clock() + config.stall_s,
+            self._start + config.rate_grace_s + received / config.rate_min_bytes_s,
+            self._start + config.total_s,
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await piece
+        except TimeoutError as error:
+            raise UploadTooSlow(
+                "the upload stopped or became too slow; at least "
+                f"{config.rate_min_bytes_s} bytes a second are expected"
+            ) from error
+
+
+async def read_parts(request: web.Request, config: UploadConfig, hold: Hold) -> list[Upload]:
+    """Read all files of a form into memory. Raises the upload errors of `gateway.errors`."""
     boundary = parse_mimetype(request.headers[hdrs.CONTENT_TYPE]).parameters.get("boundary", "")
     files: list[tuple[Gathering, str | None]] = []
-    received = 0
     try:
-        async with aclosing(pieces(request.content)) as arriving:
-            with Parts(arriving, boundary) as parts:
+        async with aclosing(arriving(request, config, hold)) as body:
+            with Parts(body, boundary) as parts:
                 while (head := await parts.next()) is not None:
                     if len(files) >= config.files_max:
                         raise UploadPartsExceeded(
                             f"one request carries at most {config.files_max} files"
                         )
                     _check_part(head)
-                    body = Gathering(0)
-                    files.append((body, head.filename))
+                    file = Gathering(0)
+                    files.append((file, head.filename))
                     while chunk := await parts.chunk():
-                        received += len(chunk)
-                        if received > config.bytes_max:
-                            raise _too_large(config)
-                        hold.grow_to(received)
-                        body.add(chunk)
-                        arrived(received)
-    except web.RequestPayloadError as error:
-        raise UploadCut("the body ended before its announced end, or was badly framed") from error
+                        file.add(chunk)
     except MultipartBroken as error:
         raise RequestMalformed(f"the {MULTIPART} body is not well formed: {error}") from error
     else:
         if not files:
             raise RequestMalformed(f"the {MULTIPART} body has no part named file")
-        return [Upload(body=body.whole(), name=name) for body, name in files]
+        return [Upload(body=file.whole(), name=name) for file, name in files]
     finally:
-        for body, _ in files:
-            body.wipe()
+        for file, _ in files:
+            file.wipe()
 
 
 def _check_part(head: PartHead) -> None:
@@ -215,14 +217,6 @@ def _check_part(head: PartHead) -> None:
         encoding = head.headers.get(header.lower(), "binary").strip().lower()
         if encoding not in {"binary", "identity", "8bit", "7bit"}:
             raise MediaTypeUnsupported(f"a part's {header} is not taken: send the plain bytes")
-
-
-def _claimed_name(disposition: str | None) -> str | None:
-    """The file name of a raw body's Content-Disposition, if it has a readable one."""
-    if not disposition:
-        return None
-    _, parameters = parse_content_disposition(disposition)
-    return content_disposition_filename(parameters)
 
 
 def _too_large(config: UploadConfig) -> UploadTooLarge:

@@ -34,6 +34,10 @@ class Gathering:
             room[self._filled : end] = piece
         self._filled = end
 
+    def view(self) -> memoryview:
+        """What is here, where it lies. Nothing can be added while somebody has the view."""
+        return memoryview(self._room)[: self._filled]
+
     def whole(self) -> bytearray:
         """The file. Nothing can be added any more; whoever takes it wipes it."""
         whole, self._room = self._room, bytearray()

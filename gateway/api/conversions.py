@@ -1,30 +1,46 @@
 """The main path of the service: START READING HERE.
 
 A file comes in, is planned and priced, paid for, converted by a worker of its own, and goes out.
-Whatever happens inside the `async with`, an error or a client that hangs up, refunds. The debit is
-settled after the last byte was handed to the socket, because results are not kept
+Whatever happens inside the `async with ledger.debit`, an error or a client that hangs up, refunds.
+The debit is settled after the last byte was handed to the socket, because results are not kept
 (`gateway/downloads.py` states the rule).
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from functools import partial
 
 from aiohttp import hdrs, web
 
 from engine import formats
-from engine.errors import OptionInvalid
 from engine.job import Buffer, Output
-from gateway import downloads, idempotency, receipt_desk, state, uploads
+from engine.passage import Delivery
+from gateway import downloads, intake, state, uploads
+from gateway.asked import asked_of
+from gateway.intake import Intake
 from gateway.pricing import price
 from gateway.stages import Stage
-from gateway.uploads import Upload
 from gateway.wiping import Wiper
 from ledger.credits.debit import Debit
-from ledger.credits.operation import IdempotencyKey
 
-# Beyond this many bytes a hash takes longer than a hop to another thread and back.
-HASH_INLINE_BYTES_MAX = 256 * 1024
+
+def check(request: web.Request) -> None:
+    """Refuse what the head gives away, before the first byte of the body is read.
+
+    A client that sent `Expect: 100-continue` is not told to go on then. What needs the bytes (a
+    format that is `auto`, a mislabelled file) is refused later. Raises RequestMalformed, the
+    refusals of `engine.errors`, EngineBusy, MemoryFull.
+    """
+    app, config = request.app, request.app[state.SETTINGS].upload
+    engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
+    asked = asked_of(request)
+    request[state.ASKED] = asked
+    several = uploads.is_multipart(request)
+    converter = engine.check(asked.source, asked.target, asked.options, several=several)
+    if converter is not None:
+        engine.check_room(converter.family, account=account)
+    announced = request.content_length or 0
+    if announced > config.stream_over_bytes and not several:
+        engine.check_receivers()
+    app[state.MEMORY].check(announced)
 
 
 async def convert(request: web.Request) -> web.StreamResponse:
@@ -32,90 +48,89 @@ async def convert(request: web.Request) -> web.StreamResponse:
     app, caller, trail = request.app, request[state.CALLER], request[state.TRAIL]
     engine, ledger, settings = app[state.ENGINE], app[state.LEDGER], app[state.SETTINGS]
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
-        files = await uploads.read(request, settings.upload, hold)
-        wiper.add(file.body for file in files)
-        trail.reached(Stage.READ)
-        options = _options(request)
-        job = engine.plan(*_formats(request), options, [file.body for file in files])
-        key = await _idempotency_key(request, options, files)
-        trail.reached(Stage.PLANNED)
+        async with intake.take_in(request, hold, wiper) as taken:
+            trail.reached(Stage.READ)
+            # A line that is full would refuse after the debit: a refund, and two entries for it.
+            engine.check_room(taken.job.family, account=str(caller.account_id))
+            trail.reached(Stage.PLANNED)
 
-        trail.reached(Stage.DEBITING)
-        async with ledger.debit(
-            caller.account_id, price(job), conversion_id=trail.conversion_id, key=key
-        ) as debit:
-            trail.credits = debit.credits
-            trail.reached(Stage.DEBITED)
-            trail.reached(Stage.CONVERTING)
-            output = await engine.convert(job, account=str(caller.account_id))
-            trail.reached(Stage.CONVERTED)
-            app[state.METRICS].converted(job, output)
-            wiper.add(output.files)
-            hold.count(sum(len(file) for file in output.files))
-            body, response = await _answer(output, debit, files)
-            wiper.add([body])
-            if receipt_desk.wanted(request):
-                await app[state.RECEIPTS].attach(response, job, output, debit, body)
-            request[state.RESPONSE] = response
-            trail.reached(Stage.RESPONDING)
-            await downloads.send(request, response, body, settings.download)
-            trail.reached(Stage.DELIVERED)
-        trail.reached(Stage.SETTLED)
+            trail.reached(Stage.DEBITING)
+            async with ledger.debit(
+                caller.account_id,
+                price(taken.job),
+                conversion_id=trail.conversion_id,
+                key=taken.key,
+            ) as debit:
+                trail.credits = debit.credits
+                trail.reached(Stage.DEBITED)
+                trail.reached(Stage.CONVERTING)
+                async with taken.convert() as delivery:
+                    trail.reached(Stage.CONVERTED)
+                    app[state.METRICS].converted(taken.job, delivery.output)
+                    hold.count(sum(delivery.sizes))
+                    response = _response(taken, delivery, debit)
+                    body = await _body(request, response, taken, delivery, debit, wiper)
+                    request[state.RESPONSE] = response
+                    trail.reached(Stage.RESPONDING)
+                    await downloads.send(request, response, body, settings.download)
+                    trail.reached(Stage.DELIVERED)
+            trail.reached(Stage.SETTLED)
     return response
 
 
-def _formats(request: web.Request) -> tuple[str, str]:
-    return request.match_info["source"], request.match_info["target"]
-
-
-def _options(request: web.Request) -> dict[str, str]:
-    """The query as options. A name that comes twice is refused: which one counts is a guess."""
-    options = dict(request.query)
-    if len(options) < len(request.query):
-        twice = next(name for name in options if len(request.query.getall(name)) > 1)
-        raise OptionInvalid(f"{twice[:40]}: this option is given more than once")
-    return options
-
-
-async def _idempotency_key(
-    request: web.Request, options: Mapping[str, str], files: Sequence[Upload]
-) -> IdempotencyKey | None:
-    name = idempotency.checked_key(request.headers.get(idempotency.HEADER))
-    if name is None:
-        return None
-    hashed = partial(
-        idempotency.fingerprint,
-        request.method,
-        request.path,
-        options,
-        [file.body for file in files],
-    )
-    if sum(len(file.body) for file in files) > HASH_INLINE_BYTES_MAX:
-        return IdempotencyKey(name, await asyncio.to_thread(hashed))
-    return IdempotencyKey(name, hashed())
-
-
-async def _answer(
-    output: Output, debit: Debit, files: Sequence[Upload]
-) -> tuple[Buffer, web.StreamResponse]:
-    """The body, and a response that has its head but is not sent yet."""
-    target = formats.find(output.target)
-    extension = target.extensions[0]
-    base = downloads.stem(next((file.name for file in files if file.name), None))
-    body, media_type = output.files[0], target.media_type
-    if len(output.files) > 1:
-        body = await asyncio.to_thread(downloads.zipped, output.files, base, extension)
-        media_type, extension = downloads.ZIP_MEDIA_TYPE, "zip"
+def _response(taken: Intake, delivery: Delivery, debit: Debit) -> web.StreamResponse:
+    """A response that has its head but is not sent yet."""
+    media_type, extension = _kind(delivery)
+    name = f"{downloads.stem(taken.name)}.{extension}"
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: media_type,
-            hdrs.CONTENT_DISPOSITION: downloads.disposition(f"{base}.{extension}"),
+            hdrs.CONTENT_DISPOSITION: downloads.disposition(name),
             "X-Credits-Used": str(debit.credits),
             "X-Credits-Remaining": str(debit.balance),
+            "X-Isolation-Policy": delivery.output.isolation,
         }
     )
-    if output.warnings:
-        response.headers["X-Conversion-Warnings"] = downloads.warnings_header(output.warnings)
+    if warnings := delivery.output.warnings:
+        response.headers["X-Conversion-Warnings"] = downloads.warnings_header(warnings)
     if debit.repeat:
         response.headers["Idempotent-Replay"] = "true"
-    return body, response
+    return response
+
+
+def _kind(delivery: Delivery) -> tuple[str, str]:
+    """Media type and extension of what the client gets."""
+    if len(delivery.sizes) > 1:
+        return downloads.ZIP_MEDIA_TYPE, "zip"
+    target = formats.find(delivery.output.target)
+    return target.media_type, target.extensions[0]
+
+
+async def _body(  # noqa: PLR0917 -- the parts of one answer
+    request: web.Request,
+    response: web.StreamResponse,
+    taken: Intake,
+    delivery: Delivery,
+    debit: Debit,
+    wiper: Wiper,
+) -> downloads.Body:
+    """The result as it leaves its worker; or in memory, for an archive or a receipt."""
+    asked = request[state.ASKED]
+    if len(delivery.sizes) == 1 and not asked.receipt:
+        return downloads.Passing(delivery)
+    output = await delivery.whole()
+    wiper.add(output.files)
+    body = downloads.Kept(await _archived(output, downloads.stem(taken.name)))
+    if asked.receipt:
+        desk = request.app[state.RECEIPTS]
+        await desk.attach(response, taken.job, output, debit, taken.digests, body.buffers)
+    return body
+
+
+async def _archived(output: Output, base: str) -> list[Buffer]:
+    if len(output.files) == 1:
+        return list(output.files)
+    extension = formats.find(output.target).extensions[0]
+    return await asyncio.to_thread(
+        downloads.zipped, downloads.numbered(output.files, base, extension)
+    )

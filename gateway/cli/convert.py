@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from engine import formats
 from engine.engine import Engine
 from engine.errors import FormatUnknown, OptionInvalid
-from engine.job import Buffer, Output
+from engine.job import Output
 from gateway import downloads
 from gateway.cli.terminal import CONFIGURED, Configured, Exit, complain, run
 from gateway.config import EngineSection, Settings
@@ -145,14 +145,14 @@ def _read(path: str) -> bytes:
 
 
 def _write(path: str, output: Output) -> None:
-    body: Buffer = output.files[0]
-    if len(output.files) > 1:
+    pieces = list(output.files)
+    if len(pieces) > 1:
         extension = formats.find(output.target).extensions[0]
-        body = downloads.zipped(
-            output.files, downloads.stem(None if path == PIPE else path), extension
-        )
+        base = downloads.stem(None if path == PIPE else path)
+        pieces = downloads.zipped(downloads.numbered(pieces, base, extension))
     if path == PIPE:
-        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.writelines(pieces)
         sys.stdout.buffer.flush()
     else:
-        Path(path).write_bytes(body)
+        with Path(path).open("wb") as file:
+            file.writelines(pieces)

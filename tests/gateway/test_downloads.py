@@ -56,20 +56,29 @@ def test_a_name_beyond_ascii_has_both_forms() -> None:
     assert header == "attachment; filename=\"na_ve.webp\"; filename*=UTF-8''na%C3%AFve.webp"
 
 
+def _archive(files: list[bytes | bytearray], base: str) -> bytes:
+    return b"".join(downloads.zipped(downloads.numbered(files, base, "png")))
+
+
 def test_several_results_become_one_archive_with_numbered_names() -> None:
-    archive = downloads.zipped([b"one", bytearray(b"two")], "scan", "png")
+    archive = _archive([b"one", bytearray(b"two")], "scan")
     with zipfile.ZipFile(io.BytesIO(archive)) as members:
         assert members.namelist() == ["scan-1.png", "scan-2.png"]
         assert members.read("scan-2.png") == b"two"
 
 
 def test_the_same_results_make_the_same_archive() -> None:
-    assert downloads.zipped([b"a", b"b"], "x", "png") == downloads.zipped([b"a", b"b"], "x", "png")
+    assert _archive([b"a", b"b"], "x") == _archive([b"a", b"b"], "x")
+
+
+def test_an_archive_holds_the_results_themselves_and_no_copies() -> None:
+    result = bytearray(b"one")
+    archive = downloads.zipped([("a.png", result), ("b.png", b"two")])
+    assert any(piece is result for piece in archive)
 
 
 def test_the_numbers_in_an_archive_sort_as_text() -> None:
-    archive = downloads.zipped([b""] * 11, "p", "png")
-    names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
+    names = zipfile.ZipFile(io.BytesIO(_archive([b""] * 11, "p"))).namelist()
     assert names == sorted(names)
 
 

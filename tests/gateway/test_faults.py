@@ -42,7 +42,7 @@ async def test_a_worker_that_is_killed_costs_no_credit(
 ) -> None:
     pool = service.engine._pools["image"]
     conversion = asyncio.create_task(service.convert("png/avif", SLOW, customer, effort="5"))
-    await until(lambda: bool(pool._running))
+    await until(lambda: service.engine.status().busy == 1)
     next(iter(pool._running)).kill()
     reply = await conversion
     assert (reply.status, reply.json["code"]) == (422, "conversion-crashed")

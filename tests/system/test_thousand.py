@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from engine.engine import Engine, EngineConfig
-from engine.job import Job, Output
+from engine.job import Job
+from engine.passage import Delivery
 from ledger.ledger import Ledger
 from tests.gateway.samples import opened, picture
 from tests.gateway.service import listening
@@ -26,10 +28,11 @@ class Noting(Engine):
         super().__init__(*parts)  # type: ignore[arg-type]
         self.workers: list[str] = []
 
-    async def convert(self, job: Job, **who: Any) -> Output:
-        output = await super().convert(job, **who)
-        self.workers.append(output.worker)
-        return output
+    @asynccontextmanager
+    async def conversion(self, job: Job, **who: Any) -> AsyncIterator[Delivery]:
+        async with super().conversion(job, **who) as delivery:
+            self.workers.append(delivery.output.worker)
+            yield delivery
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,0 +1,170 @@
+"""A request's files on their way to a worker: gathered here while small, passed on while large.
+
+A small body or a form is gathered in memory, and takes a worker when it has a slot: under overload
+nothing is forked for those who only wait. A large raw body is looked at (its first 64 KiB tell the
+format) and from then on goes piece by piece into the pipe of a worker that receives it without a
+slot; this process holds one piece, whatever the file's size. A ZIP or an OLE container shows what
+it is at its end as well, so it is gathered whatever its size.
+
+Copies of a payload's byte in this process, from the socket's buffer in the kernel to the pipe's:
+one read into the scratch buffer, one into the piece that `Body` queues, and then
+
+    gathered    one more, into the whole file; the pipe takes it from there
+    passed on   none: the pipe takes the piece
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
+
+import msgspec
+from aiohttp import web
+
+from engine import sniff
+from engine.job import Buffer, Job
+from engine.passage import Delivery
+from engine.passage import Intake as Receiving
+from gateway import idempotency, state, uploads
+from gateway.asked import Asked
+from gateway.config import UploadConfig
+from gateway.receipts import Digest, digest
+from gateway.uploads import Hold, Upload
+from gateway.wiping import Gathering, Wiper
+from ledger.credits.operation import IdempotencyKey
+
+# Beyond this many bytes a hash takes longer than a hop to another thread and back.
+HASH_INLINE_BYTES_MAX = 256 * 1024
+# What tells a file's format, and whether it is longer than that.
+HEAD_BYTES = sniff.HEAD_BYTES + 1
+
+
+class Intake(msgspec.Struct, frozen=True, kw_only=True):
+    """A job whose files have all arrived, here or in a worker."""
+
+    job: Job
+    # What the client called the first file that it gave a name.
+    name: str | None
+    # Of each upload, where somebody asked for them.
+    digests: Sequence[Digest]
+    key: IdempotencyKey | None
+    convert: Callable[[], AbstractAsyncContextManager[Delivery]]
+
+
+@asynccontextmanager
+async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterator[Intake]:
+    """Take all files in and plan the job. A worker that received one lives until the block's end.
+
+    Raises the upload errors of `gateway.errors` and the refusals of `engine.errors`.
+    """
+    config = request.app[state.SETTINGS].upload
+    if uploads.is_multipart(request):
+        yield await _gathered(request, await uploads.read_parts(request, config, hold), wiper)
+        return
+    head = Gathering(min(request.content_length or 0, config.stream_over_bytes))
+    try:
+        async with aclosing(uploads.arriving(request, config, hold)) as arriving:
+            if await _is_large(request, config, arriving, head):
+                async with _passed_on(request, arriving, head) as intake:
+                    yield intake
+                return
+        file = Upload(body=head.whole(), name=uploads.claimed_name(request))
+        yield await _gathered(request, [file], wiper)
+    finally:
+        head.wipe()
+
+
+async def _is_large(
+    request: web.Request, config: UploadConfig, arriving: AsyncIterator[Buffer], head: Gathering
+) -> bool:
+    """Gather until there is enough to pass the rest on (True), or all of it."""
+    announced = request.content_length
+    if announced is None:
+        enough = max(config.stream_over_bytes, HEAD_BYTES)
+    elif announced > config.stream_over_bytes:
+        enough = min(announced, HEAD_BYTES)
+    else:
+        enough = config.bytes_max + 1
+    async for piece in arriving:
+        head.add(piece)
+        if len(head) >= enough and sniff.told_by_head(head.view()):
+            return True
+    return False
+
+
+@asynccontextmanager
+async def _passed_on(
+    request: web.Request, arriving: AsyncIterator[Buffer], head: Gathering
+) -> AsyncIterator[Intake]:
+    asked, engine = request[state.ASKED], request.app[state.ENGINE]
+    job = engine.plan(asked.source, asked.target, asked.options, [head.view()])
+    received = hashlib.sha256() if asked.digests else None
+    if received:
+        received.update(head.view())
+    async with engine.receive(
+        job,
+        ceiling=request.content_length or request.app[state.SETTINGS].upload.bytes_max,
+        account=str(request[state.CALLER].account_id),
+    ) as receiving:
+        head.wipe()
+        async for piece in arriving:
+            if received:
+                received.update(piece)
+            await receiving.feed(piece)
+        job = receiving.job
+        digests = []
+        if received:
+            digests.append(Digest(sha256=received.hexdigest(), bytes=job.input_bytes))
+        yield Intake(
+            job=job,
+            name=uploads.claimed_name(request),
+            digests=digests,
+            key=_idempotency_key(request, asked, digests),
+            convert=partial(_delivered, receiving),
+        )
+
+
+@asynccontextmanager
+async def _delivered(receiving: Receiving) -> AsyncIterator[Delivery]:
+    """The worker's life is bound to the upload's block; this one only waits for the result."""
+    yield await receiving.convert()
+
+
+async def _gathered(request: web.Request, files: Sequence[Upload], wiper: Wiper) -> Intake:
+    bodies = [file.body for file in files]
+    wiper.add(bodies)
+    asked, engine = request[state.ASKED], request.app[state.ENGINE]
+    job = engine.plan(asked.source, asked.target, asked.options, bodies)
+    digests = await digests_of(bodies) if asked.digests else []
+    account = str(request[state.CALLER].account_id)
+    return Intake(
+        job=job,
+        name=next((file.name for file in files if file.name), None),
+        digests=digests,
+        key=_idempotency_key(request, asked, digests),
+        convert=partial(engine.conversion, job, account=account),
+    )
+
+
+async def digests_of(files: Sequence[Buffer]) -> list[Digest]:
+    """Of each file; in another thread where that takes long."""
+    if sum(len(file) for file in files) > HASH_INLINE_BYTES_MAX:
+        return await asyncio.to_thread(lambda: [digest(file) for file in files])
+    return [digest(file) for file in files]
+
+
+def _idempotency_key(
+    request: web.Request, asked: Asked, digests: Sequence[Digest]
+) -> IdempotencyKey | None:
+    if asked.key is None:
+        return None
+    return IdempotencyKey(
+        asked.key,
+        idempotency.fingerprint(
+            request.method,
+            request.path,
+            asked.options,
+            [bytes.fromhex(one.sha256) for one in digests],
+        ),
+    )
