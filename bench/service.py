@@ -49,7 +49,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def dsn(self) -> str:
         """The private database of one that was started here."""
-        assert self.home is not None  # noqa: S101 - asked only where it was
+        assert self.home is not None
         return EmbeddedPostgres(self.home).app_dsn
 
     @property
@@ -120,7 +120,7 @@ def _start(
 
 def _banner(process: "subprocess.Popen[str]") -> str:
     """Everything that is printed before it serves; less where it gave up."""
-    assert process.stdout is not None  # noqa: S101 - _start asked for a pipe
+    assert process.stdout is not None
     banner = ""
     for line in process.stdout:
         banner += line
