@@ -7,6 +7,7 @@ Nothing here imports a codec. The gateway lists and checks from these tables; th
 implementation by name in the same ones.
 """
 
+import functools
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -123,19 +124,25 @@ def parse_options(
     With `target`, what that format cannot do is refused as well. Raises OptionInvalid, which names
     the option, what it may be, and for an unknown one all that exist.
     """
-    fields = {field.encode_name: field for field in msgspec.structs.fields(converter.options)}
+    types = _types(converter.options)
     values: dict[str, Any] = {}
     for name, text in raw.items():
-        if name not in fields:
+        if name not in types:
             raise OptionInvalid(
                 f"{name[:40]!r} is not an option of {converter.name}; known options:"
-                f" {', '.join(fields) or 'none'}"
+                f" {', '.join(types) or 'none'}"
             )
-        values[name] = _parse(converter, name, text, fields[name].type)
+        values[name] = _parse(converter, name, text, types[name])
     options = msgspec.convert(values, converter.options)
     if target is not None and converter.check is not None:
         converter.check(options, find(target).name)
     return options
+
+
+@functools.cache
+def _types(options: type[msgspec.Struct]) -> dict[str, Any]:
+    """The options' types by name. Asked of every request, and annotations are slow to read."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(options)}
 
 
 def _parse(converter: Converter, name: str, text: str, wanted: Any) -> object:
