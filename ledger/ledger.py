@@ -28,6 +28,7 @@ from ledger.credits.debit import Debit
 from ledger.credits.history import TrialBalance, Violation
 from ledger.credits.lease import Lease
 from ledger.credits.operation import Entry, IdempotencyKey
+from ledger.credits.step import Observer, unobserved
 from ledger.credits.sweeper import Sweeper
 from ledger.credits.upkeep import Upkeep
 from ledger.credits.writer import Writer
@@ -65,9 +66,12 @@ class Ledger:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, settings: LedgerSettings) -> AsyncIterator["Ledger"]:
+    async def connect(
+        cls, settings: LedgerSettings, *, observe: Observer = unobserved
+    ) -> AsyncIterator["Ledger"]:
         """Connect and take a lease; at the end, deliver what is queued and give the lease back.
 
+        `observe` is called at every named step of an operation (`credits/step.py`), for tests.
         Raises LedgerUnavailable when PostgreSQL cannot be reached, DatabaseRefused when it does not
         let us in, SchemaBehind or SchemaNewer when its schema is not ours.
         """
@@ -87,7 +91,7 @@ class Ledger:
                 await lease.register(connection)
             availability.up = True
             database = Database(pool, availability)
-            writer = Writer(connector, lease, availability, settings)
+            writer = Writer(connector, lease, availability, settings, observe)
             keys = Keys(database, availability, settings)
             sweeper = Sweeper(database, writer, lease_s=settings.lease_s)
             upkeep = Upkeep(database)

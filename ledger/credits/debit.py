@@ -3,16 +3,10 @@
     async with ledger.debit(account_id, credits, conversion_id=…) as debit:
         …                       # no transaction and no connection is held here
 
-                debit                      settle
-    nothing ────────────▶ open ────────────────────────▶ settled     (the consumption stays)
-       ▲    refused        │  refund, by this process
-       └────────────       │  refund, by a sweeper: lease revoked or deadline passed
-                           └───────────────────────────▶ refunded    (consumption and refund stay)
-
 Leaving the block normally settles; leaving it by any exception, cancellation included, refunds,
 waits for that to be done, and lets the exception go on. Who deletes the row of the open debit has
-decided; the others are told. A repeat (its idempotency key is paid for) takes nothing and has
-nothing to settle or refund.
+decided; the others are told: `states.py` is the table. A repeat (its idempotency key is paid for)
+takes nothing and has nothing to settle or refund.
 """
 
 import asyncio
@@ -22,6 +16,7 @@ from typing import Self, TypeVar
 from uuid import UUID
 
 from ledger.credits.operation import IdempotencyKey, Kind, Operation, Outcome, Status
+from ledger.credits.step import Step
 from ledger.credits.writer import Ticket, Writer
 from ledger.errors import (
     AccountFrozen,
@@ -54,6 +49,7 @@ class Debit:
         self.repeat = False
         self._writer = writer
         self._key = key
+        self._observe = writer.observe
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -72,8 +68,10 @@ class Debit:
             )
         )
         try:
+            self._observe(Step.DEBIT_QUEUED)
             await asyncio.wait([ticket.answer])
-        except asyncio.CancelledError:
+            self._observe(Step.DEBIT_ANSWERED)
+        except (Exception, asyncio.CancelledError):
             if not self._writer.withdraw(ticket):
                 await uninterrupted(self._take_back(ticket))
             raise
@@ -100,7 +98,7 @@ class Debit:
         elif self._open:
             reason = "cancelled" if issubclass(exc_type, asyncio.CancelledError) else "failed"
             self._open = False
-            await uninterrupted(self._submit(Kind.REFUND, reason).answer)
+            await uninterrupted(self._refund(reason))
 
     async def settle(self) -> None:
         """Make the debit final. May be called inside the block; a second call does nothing.
@@ -110,7 +108,7 @@ class Debit:
         """
         if not self._open:
             return
-        outcome = await uninterrupted(self._submit(Kind.SETTLE).answer)
+        outcome = await uninterrupted(self._settle())
         self._open = False
         if outcome.status is not Status.DONE:
             raise DebitLapsed(
@@ -130,12 +128,26 @@ class Debit:
 
     async def _take_back(self, ticket: Ticket) -> None:
         """Nobody waits for this debit any more, but it is on its way: refund it if it is made."""
+        self._observe(Step.TAKING_BACK)
         try:
             outcome = await ticket.answer
         except LedgerError:
             return  # refused; the writer keeps a refund where it may have been made
         if outcome.status is Status.DONE:
-            await self._submit(Kind.REFUND, "cancelled").answer
+            await self._refund("cancelled")
+
+    async def _settle(self) -> Outcome:
+        ticket = self._submit(Kind.SETTLE)
+        self._observe(Step.SETTLE_QUEUED)
+        outcome = await ticket.answer
+        self._observe(Step.SETTLE_ANSWERED)
+        return outcome
+
+    async def _refund(self, reason: str) -> None:
+        ticket = self._submit(Kind.REFUND, reason)
+        self._observe(Step.REFUND_QUEUED)
+        await ticket.answer
+        self._observe(Step.REFUND_ANSWERED)
 
     def _refusal(self, outcome: Outcome) -> LedgerError:
         match outcome.status:

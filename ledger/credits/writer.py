@@ -27,6 +27,7 @@ from ledger.availability import AWAY, RETRY_AFTER_S, Availability, unavailable
 from ledger.connection import Connector
 from ledger.credits.lease import Lease
 from ledger.credits.operation import Kind, Operation, Outcome, Status
+from ledger.credits.step import Observer, Step
 from ledger.errors import LedgerError, LedgerFault, LedgerUnavailable
 from ledger.settings import LedgerSettings
 from ledger.transaction import retried
@@ -71,7 +72,9 @@ class Writer:
         lease: Lease,
         availability: Availability,
         settings: LedgerSettings,
+        observe: Observer,
     ) -> None:
+        self.observe = observe
         self._connector = connector
         self._lease = lease
         self._availability = availability
@@ -119,12 +122,13 @@ class Writer:
         """Write batches until cancelled; then refuse all that is left."""
         try:
             while True:
-                await self._connected()
-                while self._take():
-                    await self._deliver()
-                self._idle.set()
-                await self._wake.wait()
-                self._wake.clear()
+                try:
+                    await self._write()
+                except Exception:  # noqa: BLE001 (what must not end does not)
+                    # Nobody foresaw it. Without a writer every debit would stay open for as long
+                    # as the lease is kept alive, so it goes on with what it has in hand.
+                    _log.exception("the writer of credits failed; it goes on")
+                    await asyncio.sleep(_RECONNECT_PAUSE_S[0])
         finally:
             self._availability.up = False
             self._ended = True
@@ -132,6 +136,16 @@ class Writer:
                 ticket.fail(unavailable())
             if self._connection is not None:
                 self._disconnect(self._connection)
+
+    async def _write(self) -> None:
+        """Write what there is, and wait for more."""
+        await self._connected()
+        while self._take():
+            await self._deliver()
+        self._idle.set()
+        self.observe(Step.IDLE)
+        await self._wake.wait()
+        self._wake.clear()
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until the queue is empty; says whether it became so in time."""
@@ -150,7 +164,9 @@ class Writer:
 
     async def _deliver(self) -> None:
         """Send the batch in hand until its outcomes are known."""
+        failed = False
         while True:
+            self.observe(Step.BATCH_TAKEN)
             connection = await self._connected()
             batch = self._in_hand = [t for t in self._in_hand if not t.withdrawn]
             if not batch:
@@ -167,12 +183,23 @@ class Writer:
                 continue
             except asyncpg.PostgresError as error:
                 self._isolate(batch, error)
+            except Exception as error:  # noqa: BLE001 (its callers are told)
+                # A bug of ours, after which nobody knows whether the batch was applied: the answer
+                # may be had on another connection, and if not, from each operation alone.
+                _log.exception("a batch failed in an unforeseen way")
+                self._disconnect(connection)
+                if not failed:
+                    failed = True
+                    continue
+                self._isolate(batch, error)
             self._in_hand = []
             return
 
     async def _send(self, connection: asyncpg.Connection, batch: list[Ticket]) -> None:
         gateway_id = self._lease.id
+        self.observe(Step.BATCH_SENDING)
         row = await retried(partial(self._apply, connection, gateway_id, batch))
+        self.observe(Step.BATCH_ANSWERED)
         unleased = []
         for ticket, status, balance, seq in zip(
             batch, row["outcomes"], row["balances"], row["seqs"], strict=True
@@ -183,6 +210,7 @@ class Writer:
                 ticket.resolve(Outcome(Status(status), balance or 0, seq or 0))
         if unleased:
             self._in_hand = unleased
+            self.observe(Step.LEASE_RENEWING)
             await self._lease.renew(connection, gateway_id)
             self._queue.extendleft(reversed(unleased))
 
@@ -214,11 +242,15 @@ class Writer:
         fault = LedgerFault("the ledger refused this; nothing was charged")
         fault.__cause__ = error
         batch[0].fail(fault)
+        if batch[0].operation.kind is Kind.DEBIT:
+            self._queue.append(batch[0])
+            batch[0].operation = _its_refund(batch[0].operation)
 
     async def _connected(self) -> asyncpg.Connection:
         """Give the connection; while there is none, PostgreSQL is away."""
         pause_s, pause_max_s = _RECONNECT_PAUSE_S
         while self._connection is None:
+            self.observe(Step.CONNECTING)
             try:
                 self._connection = await self._connector.connect()
             except (asyncpg.PostgresError, *AWAY) as error:
@@ -254,12 +286,7 @@ class Writer:
         operation = ticket.operation
         if operation.kind is Kind.DEBIT and ticket.sent:
             ticket.fail(unavailable())
-            ticket.operation = Operation(
-                kind=Kind.REFUND,
-                account_id=operation.account_id,
-                conversion_id=operation.conversion_id,
-                reason="interrupted",
-            )
+            ticket.operation = _its_refund(operation)
             return True
         if operation.kind not in _KEPT:
             ticket.fail(unavailable())
@@ -267,3 +294,13 @@ class Writer:
         if operation.kind is Kind.REFUND:
             ticket.resolve(Outcome(Status.LATER))
         return True
+
+
+def _its_refund(debit: Operation) -> Operation:
+    """Undo a debit of which nobody knows whether it was made; if it was not, nothing happens."""
+    return Operation(
+        kind=Kind.REFUND,
+        account_id=debit.account_id,
+        conversion_id=debit.conversion_id,
+        reason="interrupted",
+    )

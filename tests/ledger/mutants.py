@@ -261,6 +261,27 @@ MUTANTS = [
         "test_interruption.py",
     ),
     Mutant(
+        "what nobody foresaw does not end the writer",
+        WRITER,
+        "except Exception:  # noqa: BLE001",
+        "except ZeroDivisionError:  # noqa: BLE001",
+        "test_fault_points.py",
+    ),
+    Mutant(
+        "a batch that failed in an unforeseen way is sent again",
+        WRITER,
+        "                if not failed:\n",
+        "                if False:\n",
+        "test_fault_points.py",
+    ),
+    Mutant(
+        "a debit that cannot be answered is followed by its refund",
+        WRITER,
+        "        if batch[0].operation.kind is Kind.DEBIT:\n",
+        "        if False:\n",
+        "test_fault_points.py",
+    ),
+    Mutant(
         "a refused operation is isolated",
         WRITER,
         "        if len(batch) > 1:\n",
@@ -291,8 +312,8 @@ MUTANTS = [
     Mutant(
         "a settle survives cancellation",
         DEBIT,
-        "outcome = await uninterrupted(self._submit(Kind.SETTLE).answer)",
-        "outcome = await self._submit(Kind.SETTLE).answer",
+        "outcome = await uninterrupted(self._settle())",
+        "outcome = await self._settle()",
         "test_debit.py test_interruption.py",
     ),
     Mutant(

@@ -42,7 +42,13 @@ async def network(proxy: tuple[Proxy, str]) -> Proxy:
 async def ledger(settings: LedgerSettings, proxy: tuple[Proxy, str]) -> AsyncIterator[Ledger]:
     """Give a ledger whose connections go through the proxy. Its lease outlives every test."""
     there = msgspec.structs.replace(
-        settings, dsn=proxy[1], lease_s=60.0, statement_timeout_s=1.0, connect_timeout_s=1.0
+        settings,
+        dsn=proxy[1],
+        lease_s=60.0,
+        statement_timeout_s=1.0,
+        connect_timeout_s=1.0,
+        # Where a test ends with PostgreSQL away, nothing that is queued can be delivered.
+        close_timeout_s=0.2,
     )
     async with Ledger.connect(there) as ledger:
         yield ledger

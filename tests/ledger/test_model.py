@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from ledger.credits.states import Event, State, transition
 from tests.postgres import Server
 
 ACCOUNTS = (1, 2, 3)
@@ -30,7 +31,7 @@ class Model:
     def __init__(self) -> None:
         self.balance = dict.fromkeys(ACCOUNTS, 0)
         self.booked: dict[tuple[int, str, str], int] = {}
-        self.debits: dict[tuple[int, UUID], str] = {}
+        self.debits: dict[tuple[int, UUID], State] = {}
         self.cost: dict[tuple[int, UUID], int] = {}
         self.keys: dict[tuple[int, str], tuple[bytes, UUID]] = {}
         self._keys_before = self.keys
@@ -82,15 +83,16 @@ class Model:
     def _debit(self, row: Row, held: set[tuple[int, str]]) -> str:
         _, account, amount, conversion, key, fingerprint, _ = row
         assert conversion is not None
-        state = self.debits.get((account, conversion))
-        if state is not None:
-            return "lapsed" if state == "refunded" else "done"
+        state = self.debits.get((account, conversion), State.NOTHING)
+        line = transition(state, Event.DEBIT)
+        if state is not State.NOTHING:
+            return line.outcome
         if (refusal := self._key_refusal(row, held)) is not None:
             return refusal
         if amount > self.balance[account]:
             return "insufficient"
         self.balance[account] -= amount
-        self.debits[account, conversion] = "new"
+        self.debits[account, conversion] = line.result
         self.cost[account, conversion] = amount
         if key is not None:
             assert fingerprint is not None
@@ -105,27 +107,23 @@ class Model:
             used_for, holder = self._keys_before[account, key]
             if used_for != fingerprint:
                 return "key_mismatch"
-            settled = self._debits_before[account, holder] == "settled"
+            settled = self._debits_before[account, holder] is State.SETTLED
             return "repeat" if settled else "key_in_flight"
         return "key_in_flight" if (account, key) in held else None
 
     def _close(self, kind: str, debit: tuple[int, UUID], *, refund_too: bool) -> str:
-        state = self.debits.get(debit)
-        if state == "open":
-            if kind == "settle" and refund_too:
-                return "lapsed"
-            self.debits[debit] = "settled" if kind == "settle" else "refunded"
-            if kind == "refund":
+        state = self.debits.get(debit, State.NOTHING)
+        if kind == "settle" and refund_too and state is State.OPEN:
+            return "lapsed"  # the refund in this batch wins
+        line = transition(state, Event(kind))
+        if line.result is not state:
+            self.debits[debit] = line.result
+            if line.result is State.REFUNDED:
                 self.balance[debit[0]] += self.cost[debit]
                 self.keys = {
                     k: v for k, v in self.keys.items() if v[1] != debit[1] or k[0] != debit[0]
                 }
-            return "done"
-        return "done" if state == ("settled" if kind == "settle" else "refunded") else "lapsed"
-
-    def committed(self) -> None:
-        """The batch is over: what was debited in it is open."""
-        self.debits = {k: "open" if v == "new" else v for k, v in self.debits.items()}
+        return line.outcome
 
 
 accounts = st.sampled_from((*ACCOUNTS, UNKNOWN))
@@ -194,7 +192,6 @@ class Machine(RuleBasedStateMachine):
     def send(self, batch: list[Row]) -> None:
         """A new batch has the outcomes of the model."""
         expected = self.model.apply(batch)
-        self.model.committed()
         assert self._call(batch) == expected
         self.sent.append(batch)
 
@@ -204,7 +201,6 @@ class Machine(RuleBasedStateMachine):
         if self.sent:
             batch = self.sent[-1 - ago % len(self.sent)]
             expected = self.model.apply(batch)
-            self.model.committed()
             assert self._call(batch) == expected
 
     @invariant()
