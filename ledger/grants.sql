@@ -18,9 +18,9 @@ grant update on credits.turn to ephemera_app;
 -- Leases.
 grant insert, update, delete on credits.gateway to ephemera_app;
 
--- Accounts are opened empty (only the id can be given), frozen and closed.
+-- Accounts are opened empty (only the id can be given), frozen and closed, and say when to warn.
 grant insert (id) on credits.account to ephemera_app;
-grant update (status, closed_at) on credits.account to ephemera_app;
+grant update (status, closed_at, low_balance) on credits.account to ephemera_app;
 grant insert on accounts.profile to ephemera_app;
 
 -- Keys are made and revoked, never rewritten.

@@ -11,8 +11,9 @@ keys.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +21,13 @@ import asyncpg
 
 from ledger.accounts.accounts import Accounts
 from ledger.accounts.keys import Keys
+from ledger.accounts.low_balance import LowBalance, announce
 from ledger.audit.actions import Actions
 from ledger.availability import Availability
 from ledger.connection import NO_CONNECTION, Connector, no_connection
 from ledger.credits import history
 from ledger.credits.debit import Debit
-from ledger.credits.history import TrialBalance, Violation
+from ledger.credits.history import TrialBalance, Usage, Violation
 from ledger.credits.lease import Lease
 from ledger.credits.operation import Entry, IdempotencyKey
 from ledger.credits.step import Observer, unobserved
@@ -67,10 +69,16 @@ class Ledger:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, settings: LedgerSettings, *, observe: Observer = unobserved
+        cls,
+        settings: LedgerSettings,
+        *,
+        on_low_balance: Callable[[LowBalance], None] | None = None,
+        observe: Observer = unobserved,
     ) -> AsyncIterator["Ledger"]:
         """Connect and take a lease; at the end, deliver what is queued and give the lease back.
 
+        `on_low_balance` is called when any account falls below its threshold, in every process
+        that asks for it (not behind a pooler, which carries no announcements).
         `observe` is called at every named step of an operation (`credits/step.py`), for tests.
         Raises LedgerUnavailable when PostgreSQL cannot be reached, DatabaseRefused when it does not
         let us in, SchemaBehind or SchemaNewer when its schema is not ours.
@@ -109,6 +117,8 @@ class Ledger:
                 background = [lease.keep(database), sweeper.run(), upkeep.run()]
                 if not settings.pooled:
                     background.append(keys.listen(connector))
+                    if on_low_balance is not None:
+                        background.append(announce(connector, on_low_balance))
                 try:
                     async with _running(*background):
                         yield ledger
@@ -140,6 +150,10 @@ class Ledger:
     ) -> list[Entry]:
         """Give a page of entries, newest first; `before_seq` is the last seq of the last page."""
         return await history.entries(self._database, account_id, before_seq, limit)
+
+    async def usage(self, account_id: int, first: date, last: date, *, by_day: bool) -> list[Usage]:
+        """Add up the entries of these days (UTC, both included), by kind or by day and kind."""
+        return await history.usage(self._database, account_id, first, last, by_day=by_day)
 
     async def audit(self) -> list[Violation]:
         """Give everything that must never be; empty is the only good answer."""

@@ -54,6 +54,16 @@ begin
     return new;
 end $$;
 
+CREATE FUNCTION credits.announce_low_balance() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('ephemera_balance', json_build_object(
+        'account_id', new.id, 'seq', new.seq, 'balance', new.balance,
+        'threshold', new.low_balance)::text);
+    return null;
+end $$;
+
 CREATE PROCEDURE credits.apply(IN p_gateway bigint, IN p_lifetime interval, IN p_kind text[], IN p_account bigint[], IN p_amount bigint[], IN p_conversion uuid[], IN p_key text[], IN p_fingerprint bytea[], IN p_reference text[], IN p_reason text[], INOUT outcomes text[], INOUT balances bigint[], INOUT seqs bigint[])
     LANGUAGE plpgsql
     AS $$
@@ -526,9 +536,11 @@ CREATE TABLE credits.account (
     status text DEFAULT 'active'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     closed_at timestamp with time zone,
+    low_balance bigint,
     CONSTRAINT account_balance_check CHECK (((balance >= 0) AND (balance <= '9007199254740991'::bigint))),
     CONSTRAINT account_closed_when CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
     CONSTRAINT account_id_check CHECK ((id > 0)),
+    CONSTRAINT account_low_balance_check CHECK ((low_balance > 0)),
     CONSTRAINT account_opens_empty CHECK (((seq > 0) OR (balance = 0))),
     CONSTRAINT account_seq_check CHECK ((seq >= 0)),
     CONSTRAINT account_status_check CHECK ((status = ANY (ARRAY['active'::text, 'frozen'::text, 'closed'::text])))
@@ -536,6 +548,8 @@ CREATE TABLE credits.account (
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON COLUMN credits.account.seq IS 'the number of entries, which is the seq of the last one';
+
+COMMENT ON COLUMN credits.account.low_balance IS 'announced when the balance comes from here or above to below; null: never';
 
 CREATE TABLE credits.entry (
     account_id bigint NOT NULL,
@@ -749,6 +763,8 @@ CREATE TRIGGER record_place BEFORE INSERT ON audit.record FOR EACH ROW EXECUTE F
 CREATE TRIGGER account_kept BEFORE TRUNCATE ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 
 CREATE TRIGGER account_kept_row BEFORE DELETE ON credits.account FOR EACH ROW EXECUTE FUNCTION credits.check_account_retention();
+
+CREATE TRIGGER account_low_balance AFTER UPDATE OF balance ON credits.account FOR EACH ROW WHEN (((new.balance < new.low_balance) AND (old.balance >= new.low_balance))) EXECUTE FUNCTION credits.announce_low_balance();
 
 CREATE TRIGGER account_status_changed AFTER UPDATE OF status ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
-from ledger.credits.operation import Kind, Operation, Outcome, Status
+from ledger.credits.operation import CREDITS_MAX, Kind, Operation, Outcome, Status
 from ledger.credits.writer import Writer
 from ledger.database import Database
 from ledger.errors import (
@@ -25,7 +25,7 @@ NAME_CHARS_MAX = 200
 LIST_MAX = 1000
 
 _COLUMNS = """
-select a.id, p.name, a.status, a.balance, a.created_at
+select a.id, p.name, a.status, a.balance, a.low_balance, a.created_at
   from credits.account a join accounts.profile p on p.account_id = a.id
 """
 _BY_ID = f"{_COLUMNS} where a.id = $1"
@@ -38,6 +38,7 @@ update credits.account
    set status = $2, closed_at = case when $2 = 'closed' then now() end
  where id = $1 and status <> 'closed'
 """
+_SET_LOW_BALANCE = "update credits.account set low_balance = $2 where id = $1"
 # As credits.apply does: before the transaction has a snapshot.
 _TAKE_TURN = "lock table credits.turn in share row exclusive mode"
 _GOODWILL = "select outcome, balance_after from credits.goodwill($1, $2, $3, $4, $5)"
@@ -51,6 +52,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     status: str
     balance: int
+    # LowBalance is announced when the balance falls below this; None: never.
+    low_balance: int | None
     created_at: datetime
 
 
@@ -186,6 +189,17 @@ class Accounts:
         async def change(connection: asyncpg.Connection) -> None:
             if await connection.execute(_SET_STATUS, account_id, status) == "UPDATE 0":
                 raise AccountUnknown(f"there is no open account {account_id}")
+
+        await self._database.serializable(change)
+
+    async def set_low_balance(self, account_id: int, threshold: int | None) -> None:
+        """Say below which balance a LowBalance is announced; None: never again."""
+        if threshold is not None and not 0 < threshold <= CREDITS_MAX:
+            raise ValueError("a threshold is a positive number of credits")
+
+        async def change(connection: asyncpg.Connection) -> None:
+            if await connection.execute(_SET_LOW_BALANCE, account_id, threshold) == "UPDATE 0":
+                raise AccountUnknown(f"there is no account {account_id}")
 
         await self._database.serializable(change)
 

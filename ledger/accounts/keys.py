@@ -6,7 +6,6 @@ of that is forgotten; while nobody listens (the connection is broken, or a poole
 nothing is kept for longer than a moment.
 """
 
-import asyncio
 import hmac
 import logging
 import time
@@ -16,10 +15,11 @@ import asyncpg
 import msgspec
 
 from ledger.accounts.secret import Secret, hash_secret, new_secret, parse_secret, pepper_id
-from ledger.availability import AWAY, Availability
+from ledger.availability import Availability
 from ledger.connection import Connector
 from ledger.database import Database
 from ledger.errors import AccountUnknown, KeyUnknown
+from ledger.listening import listen
 from ledger.settings import LedgerSettings
 
 LABEL_CHARS_MAX = 200
@@ -44,7 +44,6 @@ update accounts.api_key set revoked_at = coalesce(revoked_at, now()) where id = 
 """
 # Without announcements a revocation must still hold within a second.
 _UNHEARD_CACHE_S = 0.5
-_LISTEN_PAUSE_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +94,6 @@ class Keys:
         self._cache: dict[bytes, tuple[float, Caller]] = {}
         self._generation = 0
         self._heard = False
-        self._disconnected = asyncio.Event()
 
     async def create(self, account_id: int, label: str) -> NewKey:
         """Make a key for the account. Raises AccountUnknown."""
@@ -153,28 +151,12 @@ class Keys:
 
     async def listen(self, connector: Connector) -> None:
         """Forget on every announcement, until cancelled. Takes one connection."""
-        while True:
-            try:
-                connection = await connector.connect()
-            except (asyncpg.PostgresError, *AWAY):
-                await asyncio.sleep(_LISTEN_PAUSE_S)
-                continue
-            try:
-                await self._listen(connection)
-            except (asyncpg.PostgresError, *AWAY):
-                _log.info("the connection of the listener broke")
-            finally:
-                self._heard = False
-                self.forget()
-                connection.terminate()
+        await listen(connector, CHANNEL, heard=lambda _: self.forget(), hearing=self._set_hearing)
 
-    async def _listen(self, connection: asyncpg.Connection) -> None:
-        self._disconnected.clear()
-        connection.add_termination_listener(lambda _: self._disconnected.set())
-        await connection.add_listener(CHANNEL, lambda *_: self.forget())
+    def _set_hearing(self, now: bool) -> None:
+        self._heard = now
+        # What was announced in between was not heard.
         self.forget()
-        self._heard = True
-        await self._disconnected.wait()
 
     async def _verify(self, secret: Secret, digest: bytes) -> Caller | None:
         row = await self._database.row(_VERIFY, secret.key_id)

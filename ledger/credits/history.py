@@ -1,5 +1,6 @@
 """Reading what was booked: balances, entries page by page, and the audit."""
 
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -18,6 +19,17 @@ select seq, kind::text as kind, amount as credits, balance_after as balance, cre
  where account_id = $1 and seq < $2
  order by seq desc
  limit $3
+"""
+# Days are those of UTC. Read from the account's own entries; nothing is summed up in advance.
+_USAGE = """
+select case when $4 then (created_at at time zone 'UTC')::date end as day, kind::text as kind,
+       count(*) as entries, sum(amount)::bigint as credits
+  from credits.entry
+ where account_id = $1
+   and created_at >= $2::date::timestamp at time zone 'UTC'
+   and created_at < ($3::date + 1)::timestamp at time zone 'UTC'
+ group by 1, kind
+ order by 1, entry.kind
 """
 _VIOLATIONS = "select what, account_id, seq from credits.violations limit 1000"
 _TRIAL_BALANCE = """
@@ -39,6 +51,15 @@ class Violation(msgspec.Struct, frozen=True):
     what: str
     account_id: int
     seq: int | None
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """The entries of one kind, of one day or of all days asked for. `credits` is signed."""
+
+    day: date | None
+    kind: str
+    entries: int
+    credits: int
 
 
 class TrialBalance(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +97,14 @@ async def entries(
         max(1, min(limit, PAGE_MAX)),
     )
     return [Entry(**row) for row in rows]
+
+
+async def usage(
+    database: Database, account_id: int, first: date, last: date, *, by_day: bool
+) -> list[Usage]:
+    """Add up the entries of these days, both included, by kind or by day and kind."""
+    rows = await database.rows(_USAGE, account_id, first, last, by_day)
+    return [Usage(**row) for row in rows]
 
 
 async def audit(database: Database) -> list[Violation]:

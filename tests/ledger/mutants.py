@@ -326,8 +326,9 @@ MUTANTS = [
     Mutant(
         "a listener that was cut off forgets",
         KEYS,
-        "                self._heard = False\n                self.forget()\n",
-        "                self._heard = False\n",
+        "        self._heard = now\n        # What was announced in between was not heard.\n"
+        "        self.forget()\n",
+        "        self._heard = now\n",
         "test_interruption.py",
     ),
     Mutant(
