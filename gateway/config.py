@@ -75,6 +75,8 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     bytes_max: Count = 256 * MIB
     # Merging an archive of single pages is the honest case; each part costs a few hundred bytes.
     files_max: Count = 200
+    # Each is a debit that stays open until the whole answer is out, and a result in memory.
+    batch_files_max: Annotated[int, Meta(ge=1, le=999)] = 100
     # A larger raw body goes into a worker while it arrives. A smaller one is here after one or two
     # reads of the socket, and is better kept until there is a slot than given a worker to wait in.
     stream_over_bytes: Annotated[int, Meta(ge=0)] = 256 * KIB

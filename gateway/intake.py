@@ -27,7 +27,7 @@ from engine.job import Buffer, Job
 from engine.passage import Delivery
 from engine.passage import Intake as Receiving
 from gateway import idempotency, state, uploads
-from gateway.asked import Asked
+from gateway.asked import Asked, asked_of
 from gateway.config import UploadConfig
 from gateway.receipts import Digest, digest
 from gateway.uploads import Hold, Upload
@@ -50,6 +50,26 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     digests: Sequence[Digest]
     key: IdempotencyKey | None
     convert: Callable[[], AbstractAsyncContextManager[Delivery]]
+
+
+def check(request: web.Request, *, several: bool) -> None:
+    """Refuse what the head gives away, and note the rest as `state.ASKED`.
+
+    A client that sent `Expect: 100-continue` is not told to go on then. What needs the bytes (a
+    format that is `auto`, a mislabelled file) is refused later. `several` files may decide between
+    converters. Raises RequestMalformed, the refusals of `engine.errors`, EngineBusy, MemoryFull.
+    """
+    app, config = request.app, request.app[state.SETTINGS].upload
+    engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
+    asked = asked_of(request)
+    request[state.ASKED] = asked
+    converter = engine.check(asked.source, asked.target, asked.options, several=several)
+    if converter is not None:
+        engine.check_room(converter.family, account=account)
+    announced = request.content_length or 0
+    if announced > config.stream_over_bytes and not uploads.is_multipart(request):
+        engine.check_receivers()
+    app[state.MEMORY].check(announced)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Every address of the service, in one table: who may ask, what it takes, what it answers."""
 
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Literal
 
 from aiohttp import web
 from msgspec import Meta
@@ -8,7 +9,7 @@ from msgspec import Meta
 from engine import errors as engine
 from gateway import errors as gateway
 from gateway import receipt_desk
-from gateway.api import account, conversions, documents, formats, health
+from gateway.api import account, batch, conversions, documents, formats, health
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.idempotency import KEY_CHARS_MAX
 from gateway.middleware import expectation
@@ -21,6 +22,71 @@ FILES = {
     "required": ["file"],
     "properties": {"file": {"type": "array", "items": BINARY, "minItems": 1}},
 }
+
+CONVERSION_PARAMETERS = (
+    Parameter(
+        name="source",
+        place="path",
+        description="The file's format, by name or extension; `auto` looks at the bytes.",
+    ),
+    Parameter(name="target", place="path", description="The format to convert to."),
+    Parameter(
+        name="operation",
+        place="query",
+        description="Which conversion is meant, where two formats have several between "
+        "them; see `operation` in /v1/formats.",
+    ),
+    Parameter(
+        name="options",
+        place="query",
+        description="The converter's own options, each a query parameter of its own.",
+        exploded=True,
+    ),
+    Parameter(
+        name="Prefer",
+        place="header",
+        description="`receipt` asks for a signed receipt in X-Ephemera-Receipt.",
+    ),
+    Parameter(
+        name="Idempotency-Key",
+        place="header",
+        description="Makes a retry safe: the same key and request is charged once.",
+        type=Annotated[str, Meta(min_length=1, max_length=KEY_CHARS_MAX)],
+    ),
+)
+CONVERSION_PROBLEMS: tuple[type[Exception], ...] = (
+    gateway.RequestMalformed,
+    gateway.UploadCut,
+    ledger.InsufficientCredits,
+    ledger.AccountFrozen,
+    engine.FormatUnknown,
+    gateway.UploadTooSlow,
+    ledger.KeyInFlight,
+    gateway.UploadTooLarge,
+    gateway.UploadPartsExceeded,
+    engine.SourceTooLarge,
+    gateway.MediaTypeUnsupported,
+    gateway.ExpectationUnknown,
+    engine.ConversionUnsupported,
+    engine.OptionInvalid,
+    engine.SourceCountInvalid,
+    engine.SourceEmpty,
+    engine.SourceUnrecognised,
+    engine.SourceMismatch,
+    engine.SourceUnreadable,
+    engine.SourceTooComplex,
+    engine.PasswordRequired,
+    engine.TargetTooLarge,
+    engine.TargetImpossible,
+    engine.ConversionCrashed,
+    engine.ConversionOutOfMemory,
+    ledger.KeyMismatch,
+    engine.EngineBusy,
+    engine.EngineUnavailable,
+    gateway.ServiceDraining,
+    ledger.LedgerUnavailable,
+    engine.ConversionTimedOut,
+)
 
 ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
@@ -39,37 +105,7 @@ ROUTES: tuple[Endpoint, ...] = (
         "again.",
         uploads=True,
         check=conversions.check,
-        parameters=(
-            Parameter(
-                name="source",
-                place="path",
-                description="The file's format, by name or extension; `auto` looks at the bytes.",
-            ),
-            Parameter(name="target", place="path", description="The format to convert to."),
-            Parameter(
-                name="operation",
-                place="query",
-                description="Which conversion is meant, where two formats have several between "
-                "them; see `operation` in /v1/formats.",
-            ),
-            Parameter(
-                name="options",
-                place="query",
-                description="The converter's own options, each a query parameter of its own.",
-                exploded=True,
-            ),
-            Parameter(
-                name="Prefer",
-                place="header",
-                description="`receipt` asks for a signed receipt in X-Ephemera-Receipt.",
-            ),
-            Parameter(
-                name="Idempotency-Key",
-                place="header",
-                description="Makes a retry safe: the same key and request is charged once.",
-                type=Annotated[str, Meta(min_length=1, max_length=KEY_CHARS_MAX)],
-            ),
-        ),
+        parameters=CONVERSION_PARAMETERS,
         body=(
             Content(media_type="application/octet-stream", schema=BINARY),
             Content(media_type="multipart/form-data", schema=FILES),
@@ -84,7 +120,10 @@ ROUTES: tuple[Endpoint, ...] = (
                     ("X-Request-Id", "Names this request, its conversion and its entries."),
                     ("X-Credits-Used", "What this request was charged; 0 for a paid repeat."),
                     ("X-Credits-Remaining", "The account's balance after it."),
-                    ("X-Isolation-Policy", "How far the worker was shared: per-conversion, ..."),
+                    (
+                        "X-Isolation-Policy",
+                        "Whose files the worker converted: `per-conversion`, ...",
+                    ),
                     ("X-Conversion-Warnings", "RFC 8941 list of what the result lacks."),
                     ("Idempotent-Replay", "`true` where the conversion was paid for before."),
                     (receipt_desk.HEADER, "A signed receipt (JWS), where it was asked for."),
@@ -93,39 +132,43 @@ ROUTES: tuple[Endpoint, ...] = (
                 ),
             ),
         ),
-        problems=(
-            gateway.RequestMalformed,
-            gateway.UploadCut,
-            ledger.InsufficientCredits,
-            ledger.AccountFrozen,
-            engine.FormatUnknown,
-            gateway.UploadTooSlow,
-            ledger.KeyInFlight,
-            gateway.UploadTooLarge,
-            gateway.UploadPartsExceeded,
-            engine.SourceTooLarge,
-            gateway.MediaTypeUnsupported,
-            gateway.ExpectationUnknown,
-            engine.ConversionUnsupported,
-            engine.OptionInvalid,
-            engine.SourceCountInvalid,
-            engine.SourceEmpty,
-            engine.SourceUnrecognised,
-            engine.SourceMismatch,
-            engine.SourceUnreadable,
-            engine.SourceTooComplex,
-            engine.PasswordRequired,
-            engine.TargetTooLarge,
-            engine.TargetImpossible,
-            engine.ConversionCrashed,
-            engine.ConversionOutOfMemory,
-            ledger.KeyMismatch,
-            engine.EngineBusy,
-            engine.EngineUnavailable,
-            gateway.ServiceDraining,
-            ledger.LedgerUnavailable,
-            engine.ConversionTimedOut,
+        problems=CONVERSION_PROBLEMS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/batch/{source}/{target}",
+        handler=batch.convert_batch,
+        access=Access.CUSTOMER,
+        name="convertBatch",
+        tag="conversions",
+        summary="Convert many small files with the same options",
+        description="Send files as multipart/form-data in fields named `file`. Each is converted "
+        "and charged by itself; a few workers that live for this request alone convert "
+        "them. The answer is a ZIP archive, or `multipart/mixed` where Accept names it; its first "
+        "member `manifest.json` says of each file what became of it, what it cost, and where it "
+        "failed the problem. Charged is what is in the answer, once its last byte is sent. Where "
+        "all files fail in the same way, that problem is the answer.",
+        uploads=True,
+        check=batch.check,
+        parameters=tuple(one for one in CONVERSION_PARAMETERS if one.name != "Prefer"),
+        body=(Content(media_type="multipart/form-data", schema=FILES),),
+        answers=(
+            Answer(
+                status=200,
+                description="The results and their manifest.",
+                content=(
+                    Content(media_type="application/zip", schema=BINARY),
+                    Content(media_type="multipart/mixed", schema=BINARY),
+                ),
+                headers=(
+                    ("X-Request-Id", "Names this request."),
+                    ("X-Credits-Used", "What was charged for all files."),
+                    ("X-Credits-Remaining", "The account's balance after it."),
+                    ("X-Isolation-Policy", "`per-request`."),
+                ),
+            ),
         ),
+        problems=CONVERSION_PROBLEMS,
     ),
     Endpoint(
         method="GET",
@@ -180,12 +223,53 @@ ROUTES: tuple[Endpoint, ...] = (
                 place="query",
                 description="`next` of the page before.",
             ),
+            Parameter(
+                name="format",
+                place="query",
+                description="`csv` for all entries in one file, as `Accept: text/csv` asks for.",
+                type=Literal["json", "csv"],
+            ),
         ),
         answers=(
             Answer(
                 status=200,
-                description="A page of entries.",
-                content=(Content(type=account.EntriesPage),),
+                description="A page of entries; as CSV, all of them from the cursor on.",
+                content=(
+                    Content(type=account.EntriesPage),
+                    Content(media_type=account.CSV, schema={"type": "string"}),
+                ),
+            ),
+        ),
+        problems=(gateway.RequestMalformed, ledger.LedgerUnavailable),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/account/usage",
+        handler=account.show_usage,
+        access=Access.CUSTOMER,
+        name="getUsage",
+        tag="account",
+        summary="What was used, by day or by kind of entry",
+        parameters=(
+            Parameter(
+                name="from",
+                place="query",
+                description="The first day (UTC); 30 days up to `to` without it.",
+                type=date,
+            ),
+            Parameter(name="to", place="query", description="The last day; today.", type=date),
+            Parameter(
+                name="by",
+                place="query",
+                description="`day` is the default.",
+                type=Literal["day", "kind"],
+            ),
+        ),
+        answers=(
+            Answer(
+                status=200,
+                description="The sums.",
+                content=(Content(type=account.UsagePage),),
             ),
         ),
         problems=(gateway.RequestMalformed, ledger.LedgerUnavailable),

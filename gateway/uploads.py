@@ -91,6 +91,11 @@ class Hold:
         self._memory.check(more)
         self.count(more)
 
+    def take(self, more: int) -> None:
+        """Hold so many bytes more. Raises MemoryFull when there is no room."""
+        self._memory.check(more)
+        self.count(more)
+
     def count(self, more: int) -> None:
         """Hold more without asking: a result exists already, and refusing it frees nothing."""
         if more > 0:
@@ -178,18 +183,22 @@ class _Pace:
             ) from error
 
 
-async def read_parts(request: web.Request, config: UploadConfig, hold: Hold) -> list[Upload]:
-    """Read all files of a form into memory. Raises the upload errors of `gateway.errors`."""
+async def read_parts(
+    request: web.Request, config: UploadConfig, hold: Hold, *, files_max: int | None = None
+) -> list[Upload]:
+    """Read all files of a form into memory, at most `files_max` or as many as a request may have.
+
+    Raises the upload errors of `gateway.errors`.
+    """
+    most = files_max or config.files_max
     boundary = parse_mimetype(request.headers[hdrs.CONTENT_TYPE]).parameters.get("boundary", "")
     files: list[tuple[Gathering, str | None]] = []
     try:
         async with aclosing(arriving(request, config, hold)) as body:
             with Parts(body, boundary) as parts:
                 while (head := await parts.next()) is not None:
-                    if len(files) >= config.files_max:
-                        raise UploadPartsExceeded(
-                            f"one request carries at most {config.files_max} files"
-                        )
+                    if len(files) >= most:
+                        raise UploadPartsExceeded(f"one request carries at most {most} files here")
                     _check_part(head)
                     file = Gathering(0)
                     files.append((file, head.filename))

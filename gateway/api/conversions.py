@@ -14,7 +14,6 @@ from engine import formats
 from engine.job import Buffer, Output
 from engine.passage import Delivery
 from gateway import downloads, intake, state, uploads
-from gateway.asked import asked_of
 from gateway.intake import Intake
 from gateway.pricing import price
 from gateway.stages import Stage
@@ -23,24 +22,8 @@ from ledger.credits.debit import Debit
 
 
 def check(request: web.Request) -> None:
-    """Refuse what the head gives away, before the first byte of the body is read.
-
-    A client that sent `Expect: 100-continue` is not told to go on then. What needs the bytes (a
-    format that is `auto`, a mislabelled file) is refused later. Raises RequestMalformed, the
-    refusals of `engine.errors`, EngineBusy, MemoryFull.
-    """
-    app, config = request.app, request.app[state.SETTINGS].upload
-    engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
-    asked = asked_of(request)
-    request[state.ASKED] = asked
-    several = uploads.is_multipart(request)
-    converter = engine.check(asked.source, asked.target, asked.options, several=several)
-    if converter is not None:
-        engine.check_room(converter.family, account=account)
-    announced = request.content_length or 0
-    if announced > config.stream_over_bytes and not several:
-        engine.check_receivers()
-    app[state.MEMORY].check(announced)
+    """Refuse what the head gives away, before the first byte of the body is read."""
+    intake.check(request, several=uploads.is_multipart(request))
 
 
 async def convert(request: web.Request) -> web.StreamResponse:
