@@ -1,11 +1,14 @@
-"""`ephemera accounts`: who owns credits."""
+"""`ephemera accounts`: who owns credits. Whoever gives or takes some by hand is on record."""
 
+import os
 from typing import Annotated
 
+import msgspec
 from cyclopts import App, Parameter
 
 from gateway.cli.books import books
 from gateway.cli.terminal import DEFAULTS, Source, run, table
+from gateway.process import this_process
 from ledger.accounts.accounts import Account
 from ledger.errors import AccountUnknown
 from ledger.ledger import Ledger
@@ -13,6 +16,15 @@ from ledger.ledger import Ledger
 app = App(name="accounts", help="Make and list accounts, and give them credits.")
 
 Name = Annotated[str, Parameter(help="The account's name, or its number.")]
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for, as the audit records have it. `credits` is signed."""
+
+    account: str
+    credits: int
+    reason: str
+    reference: str | None
 
 
 @app.command
@@ -45,8 +57,39 @@ def grant(
     ] = None,
     source: Source = DEFAULTS,
 ) -> None:
-    """Give an account credits."""
-    table(HEAD, [_row(run(_grant(source, account, amount, reason, reference)))])
+    """Give an account credits, on record: ephemera audit list."""
+    grant = Grant(account=account, credits=amount, reason=reason, reference=reference)
+    table(HEAD, [_row(run(_grant(source, grant)))])
+
+
+@app.command
+def take(
+    account: Name,
+    amount: Annotated[int, Parameter(name="CREDITS", help="Credits to take away.")],
+    *,
+    reason: Annotated[str, Parameter(help="Stands in the account's entries.")],
+    reference: Annotated[
+        str | None,
+        Parameter(help="Makes a repeat harmless: the same reference is booked once."),
+    ] = None,
+    source: Source = DEFAULTS,
+) -> None:
+    """Take credits away, to correct a mistake, on record. Never more than there are."""
+    grant = Grant(account=account, credits=-amount, reason=reason, reference=reference)
+    table(HEAD, [_row(run(_grant(source, grant)))])
+
+
+@app.command
+def warn(
+    account: Name,
+    threshold: Annotated[
+        int, Parameter(help="Announce a balance that falls below this; 0: never.")
+    ],
+    *,
+    source: Source = DEFAULTS,
+) -> None:
+    """Say below which balance the account's owner wants to hear of it."""
+    run(_warn(source, account, threshold))
 
 
 async def find(ledger: Ledger, name: str) -> Account:
@@ -61,7 +104,11 @@ async def find(ledger: Ledger, name: str) -> Account:
 
 async def _create(source: Source, name: str, amount: int) -> Account:
     async with books(source) as ledger:
-        return await ledger.accounts.create(name, credits=amount, reference="opening")
+        account = await ledger.accounts.create(name)
+        if not amount:
+            return account
+        opening = Grant(account=name, credits=amount, reason="opening", reference="opening")
+        return await _booked(ledger, account, opening)
 
 
 async def _list(source: Source) -> list[Account]:
@@ -69,13 +116,31 @@ async def _list(source: Source) -> list[Account]:
         return await ledger.accounts.list()
 
 
-async def _grant(
-    source: Source, name: str, amount: int, reason: str, reference: str | None
-) -> Account:
+async def _grant(source: Source, grant: Grant) -> Account:
+    async with books(source) as ledger:
+        return await _booked(ledger, await find(ledger, grant.account), grant)
+
+
+async def _booked(ledger: Ledger, account: Account, grant: Grant) -> Account:
+    """Book it, between the two audit records that say who did."""
+    asked = msgspec.structs.replace(grant, account=str(account.id))
+    async with ledger.actions.recorded(
+        actor=f"uid:{os.getuid()}",
+        gateway=this_process().label,
+        action="grant" if grant.credits > 0 else "take",
+        parameters=msgspec.json.encode(asked).decode(),
+    ) as act:
+        balance = await ledger.accounts.grant(
+            account.id, grant.credits, grant.reason, grant.reference
+        )
+        act.detail = f"balance {balance}"
+    return await ledger.accounts.get(account.id)
+
+
+async def _warn(source: Source, name: str, threshold: int) -> None:
     async with books(source) as ledger:
         account = await find(ledger, name)
-        await ledger.accounts.grant(account.id, amount, reason, reference)
-        return await ledger.accounts.get(account.id)
+        await ledger.accounts.set_low_balance(account.id, threshold or None)
 
 
 HEAD = ("ID", "NAME", "BALANCE")

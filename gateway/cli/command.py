@@ -6,7 +6,18 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from engine.errors import EngineError
-from gateway.cli import accounts, audit, convert, doctor, keys, migrate, ops, receipt, serve
+from gateway.cli import (
+    accounts,
+    audit,
+    convert,
+    doctor,
+    keys,
+    ledger,
+    migrate,
+    ops,
+    receipt,
+    serve,
+)
 from gateway.cli.terminal import Exit, complain, exit_for
 from gateway.errors import GatewayError
 from ledger.errors import LedgerError
@@ -24,6 +35,7 @@ app.command(accounts.app)
 app.command(keys.app)
 app.command(ops.app)
 app.command(audit.app)
+app.command(ledger.app)
 app.command(receipt.app)
 
 
