@@ -11,7 +11,7 @@ _NOT_EVEN_PIPED = 1
 
 
 def leave_none() -> None:
-    """From here on, for this process and what it starts. Idempotent."""
+    """From here on, for this process and, until they say otherwise, what it starts. Idempotent."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     if hard != 0:
-        resource.setrlimit(resource.RLIMIT_CORE, (_NOT_EVEN_PIPED, _NOT_EVEN_PIPED))
+        resource.setrlimit(resource.RLIMIT_CORE, (_NOT_EVEN_PIPED, hard))
