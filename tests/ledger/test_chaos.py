@@ -21,8 +21,8 @@ from tests.postgres import private_home
 
 PLAN = chaos.Plan(
     debits=2000,
-    kills=5,
-    minutes=0.25,
+    kills=4,
+    minutes=0.15,
     seed=4,
     gateways=2,
     in_flight=64,

@@ -146,3 +146,19 @@ async def test_a_debit_that_can_never_be_answered_is_refused_and_refunded(
             pass
         kinds = [entry.kind for entry in reversed(await ledger.entries(account.id))]
     assert kinds == ["adjustment", "consumption", "refund", "consumption"]
+
+
+@pytest.mark.parametrize("moment", [AT_DEBIT, AT_END])
+async def test_an_answer_that_is_lost_to_a_bug_is_asked_for_again(
+    settings: LedgerSettings, moment: str
+) -> None:
+    """Nobody is told that something failed that was done."""
+    told: list[str] = []
+    saboteur = Saboteur(Step.BATCH_ANSWERED, fail)
+    async with Ledger.connect(settings, observe=saboteur) as ledger:
+        account = await ledger.accounts.create("Ada", 100, "test")
+        await in_trouble(
+            ledger, account.id, saboteur, path=SUCCESS, moment=moment, tell=told.append
+        )
+        assert told == ["delivered", "settled"]
+        assert await ledger.balance(account.id) == 100 - COST
