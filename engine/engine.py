@@ -126,13 +126,11 @@ class Engine:
         self._note_demand(job)
         limits = self._pools[job.family].limits
         room = min(ceiling, limits.input_bytes_max)
-        (first,) = job.inputs
-        self._receivers += 1
-        try:
+        with contextlib.ExitStack() as arriving:
+            self._receivers += 1
+            arriving.callback(self._arrived)
             async with self._passage(job, self._asker(account, account_weight), [room]) as through:
-                yield Intake(through, self._line, len(first), limits.input_bytes_max)
-        finally:
-            self._receivers -= 1
+                yield Intake(through, self._line, limits.input_bytes_max, arriving.close)
 
     @asynccontextmanager
     async def batch(
@@ -285,6 +283,9 @@ class Engine:
         with self._counted(), passage.failures(pool, job):
             async with pool.exchange(header, ceilings, job.inputs[0], asker.owner) as held:
                 yield Passage(job, asker, pool, held)
+
+    def _arrived(self) -> None:
+        self._receivers -= 1
 
     def _check_draining(self) -> None:
         if self._draining:

@@ -8,7 +8,7 @@ files are still with the worker, from where they are read at whatever pace their
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import structlog
@@ -105,11 +105,15 @@ class Passage:
 class Intake:
     """A job whose one input is still arriving; its worker receives it, and waits."""
 
-    def __init__(self, passage: Passage, line: Line, received: int, input_bytes_max: int) -> None:
+    def __init__(
+        self, passage: Passage, line: Line, input_bytes_max: int, arrived: Callable[[], None]
+    ) -> None:
         self._passage = passage
         self._line = line
-        self._received = received
+        self._received = passage.job.input_bytes
         self._input_bytes_max = input_bytes_max
+        # Makes room for the next large file.
+        self._arrived = arrived
 
     @property
     def job(self) -> Job:
@@ -128,6 +132,7 @@ class Intake:
         asked_s = asyncio.get_running_loop().time()
         asker, family = self._passage.asker, self._passage.job.family
         async with self._line.slot(asker.account, family=family, weight=asker.weight):
+            self._arrived()
             return await self._passage.go(asked_s)
 
 
