@@ -34,6 +34,8 @@ NAME_CHARS_MAX = 120
 # Header lines that clients accept; a converter with more to say repeats itself.
 WARNINGS_MAX = 8
 WARNING_CHARS_MAX = 200
+# What is here of a result that passes through: with 64 KiB it costs three quarters more CPU, with
+# 1 MiB a third less and four times the memory (`python -m bench pipes`).
 CHUNK_BYTES = 256 * 1024
 ZIP_MEDIA_TYPE = "application/zip"
 
