@@ -19,6 +19,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "bas
 OWNERS = {
     "aiohttp": ("gateway/",),
     "asyncpg": ("ledger/",),
+    "cryptography": ("gateway/receipt",),
     "ctypes": ("sandbox/",),
     "cyclopts": ("gateway/",),
     "cykooz_resizer": ("engine/converters/image/",),
