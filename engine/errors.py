@@ -1,6 +1,6 @@
 """Every way a conversion can be refused or fail, without HTTP and without money.
 
-Sandbox errors are translated into these once, in `engine/engine.py`.
+Sandbox errors are translated into these once, in `engine/translation.py`.
 `gateway/problems.py` gives each its status; a test walks the subclasses and fails for a gap.
 """
 
