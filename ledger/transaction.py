@@ -2,7 +2,9 @@
 
 PostgreSQL may refuse a serializable transaction that was right (40001): run it again from its
 first read. Between our own writers this practically never happens, because they take turns before
-their snapshots (`credits.apply`); what is left are an administrator's session and a deadlock.
+their snapshots (`credits.apply`); what is left are an administrator's session, a deadlock, and the
+moment between the release of a transaction's locks and its end in PostgreSQL's own list of
+serializable transactions, in which a busy machine can stop a backend ("prepared pivot").
 """
 
 import asyncio
