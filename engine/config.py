@@ -35,6 +35,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     # 32 times two of 1 MiB. Beyond it new pipes are small, and slow for everybody.
     receivers_max: _Count = 32
     isolation: Level = "strict"
+    # Families that boot with the service. The others boot at their first conversion, which waits
+    # for that, and rest again after so long without one: a family takes 30 to 150 MB.
+    started: tuple[str, ...] = ("image", "pdf")
+    rest_after_s: _Seconds = 600.0
     # All workers of a zygote share its memory layout, so somebody who makes workers crash can learn
     # about it bit by bit. Sixteen wrong guesses, or this long, and there is a new one.
     zygote_crashes_max: _Count = 16

@@ -24,7 +24,13 @@ class Converter(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...]
     options: type[msgspec.Struct]
     run: str  # "engine.converters.image.convert:convert", a function of a Work
+    inputs_min: int = 1
     inputs_max: int = 1
+    # Formats of the inputs after the first, where those are not `sources`: the picture of a stamp,
+    # the key of a signature.
+    companions: tuple[str, ...] = ()
+    # Chosen where several converters serve a pair and the request names none.
+    default: bool = False
     # Base price hint for the gateway: the weight of one conversion.
     credits: int = 1
     # What the types alone cannot refuse; called with (options, target), raises OptionInvalid.
@@ -47,6 +53,9 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds
     # System calls its codecs need beyond the sandbox's table, and why (a comment beside each).
     calls: tuple[str, ...] = ()
+    # A fork, its confinement and its first tiny conversion take milliseconds; a zygote that needs
+    # longer than this hangs, and is replaced.
+    spawn_max_s: float = 3.0
     # Foreign modules that its code imports. Where one is not installed, the family does not exist.
     needs: tuple[str, ...] = ()
 

@@ -63,7 +63,7 @@ class Engine:
 
     @classmethod
     async def start(cls, config: EngineConfig) -> "Engine":
-        """Boot every family's zygote and its spares.
+        """Boot the zygotes and spares of the families that do not rest until they are asked for.
 
         Raises IsolationUnavailable where the kernel cannot give the isolation that was asked for,
         or a family does not start.
@@ -345,15 +345,18 @@ class Engine:
     def _share(self) -> None:
         """Deal the budget of spares out among the families that are here."""
         self._shared_s = asyncio.get_running_loop().time()
-        budget = self._config.spares or self._line.slots + len(self._pools)
-        for family, count in shares(budget, self._demand.recent(self._shared_s)).items():
+        recent = self._demand.recent(self._shared_s)
+        up = {name: recent[name] for name, pool in self._pools.items() if not pool.resting}
+        budget = self._config.spares or self._line.slots + len(up)
+        for family, count in shares(budget, up).items():
             self._pools[family].spares_max = count
 
     def _family_status(self, pool: Pool) -> FamilyStatus:
         counts = pool.counts
         return FamilyStatus(
             name=pool.family,
-            up=pool.source is not None,
+            up=pool.source is not None or pool.resting,
+            resting=pool.resting,
             spares=pool.spares,
             spares_max=pool.spares_max,
             kept=pool.kept,

@@ -60,6 +60,8 @@ def _pool(family: registry.Family, config: EngineConfig, slots: int) -> Pool:
         boot=boot,
         spares_max=1,
         limits=family.limits,
+        rest_after_s=None if family.name in config.started else config.rest_after_s,
+        spawn_max_s=family.spawn_max_s,
         uses=config.uses,
         kept_max=slots * KEPT_A_SLOT,
         spare_max_s=config.spare_max_s,

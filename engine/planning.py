@@ -17,16 +17,23 @@ def plan(source: str, target: str, options: Mapping[str, str], uploads: Sequence
     for upload in uploads:
         if not len(upload):
             raise errors.SourceEmpty("the file is empty: it has zero bytes")
-    sources = tuple(_checked_source(source, upload) for upload in uploads)
+    first = _checked_source(source, uploads[0])
     wanted = formats.find(target).name
     options = dict(options)
     operation = options.pop("operation", None)
-    converter = registry.converter_for(sources[0], wanted, operation, inputs=len(uploads))
-    for other in sources:
-        if other not in converter.sources:
+    converter = registry.converter_for(first, wanted, operation, inputs=len(uploads))
+    if len(uploads) < converter.inputs_min:
+        raise errors.SourceCountInvalid(
+            f"{converter.name} takes at least {converter.inputs_min} files and {len(uploads)} came"
+        )
+    claimed = "auto" if converter.companions else source
+    sources = (first, *(_checked_source(claimed, upload) for upload in uploads[1:]))
+    for other in sources[1:]:
+        if other not in (converter.companions or converter.sources):
             raise errors.ConversionUnsupported(
-                f"{converter.name} does not take {other} files; it takes "
-                f"{', '.join(converter.sources)}"
+                f"{converter.name} does not take {other} files"
+                f"{' beside the first' if converter.companions else ''}; it takes "
+                f"{', '.join(converter.companions or converter.sources)}"
             )
     job = Job(
         converter=converter.name,

@@ -37,11 +37,12 @@ log = structlog.get_logger()
 # not to burn a core on a machine that lacks something, and soon enough after a hiccup.
 RESTART_FIRST_S, RESTART_MAX_S = 0.05, 5.0
 # A fork, its confinement and its first tiny conversion take milliseconds; a zygote that needs
-# seconds hangs, and is replaced.
+# seconds hangs, and is replaced. Families that do more than that say so.
 SPAWN_MAX_S = 3.0
 # How long a conversion waits for its worker while the zygote is being replaced (a boot takes
-# 0.1 to 0.3 s; three tries and their back-off fit).
-WORKER_WAIT_S = 5.0
+# 0.1 to 0.3 s; three tries and their back-off fit), and while one that rested boots (LibreOffice
+# needs some seconds on a busy machine).
+WORKER_WAIT_S, WAKE_WAIT_S = 5.0, 30.0
 # All gateways of a host, and all families of a gateway, must not boot at the same moment.
 AGE_JITTER = 0.2
 
@@ -49,7 +50,8 @@ AGE_JITTER = 0.2
 class Pool:
     """The workers of one family.
 
-    `boot` starts a zygote.
+    `boot` starts a zygote. With `rest_after_s` the family rests until it is asked for a worker, and
+    again when that was so long ago; without, `start` boots it and it stays.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Pool:
         boot: Callable[[Limits], Awaitable[WorkerSource]],
         spares_max: int,
         limits: Limits,
+        rest_after_s: float | None = None,
+        spawn_max_s: float = SPAWN_MAX_S,
         uses: int = 1,
         kept_max: int = 8,
         spare_max_s: float = 3600.0,
@@ -72,6 +76,9 @@ class Pool:
         self.spares_max = spares_max
         self._limits = limits
         self._boot = boot
+        self._rest_after_s = rest_after_s
+        self._taken_s = 0.0
+        self._spawn_max_s = spawn_max_s
         self._uses = uses
         self._keep = Keep(kept_max)
         self._spare_max_s = spare_max_s
@@ -102,6 +109,12 @@ class Pool:
         return len(self._running)
 
     @property
+    def resting(self) -> bool:
+        """Whether it has no zygote because nobody needs one."""
+        booting = self._renewal is not None and not self._renewal.done()
+        return self._rest_after_s is not None and self._zygote is None and not booting
+
+    @property
     def restarts(self) -> int:
         """How often a zygote died or hung."""
         return sum(self.counts.recycles[cause] for cause in ("died", "hangs"))
@@ -117,8 +130,9 @@ class Pool:
         return self._zygote.limits if self._zygote else self._limits
 
     async def start(self) -> None:
-        """Boot the zygote and its first spares. SandboxError goes up to the caller."""
-        self._install(await self._booted())
+        """Boot the zygote and its first spares, if it shall not rest. SandboxError goes up."""
+        if not self.resting:
+            self._install(await self._booted())
 
     @asynccontextmanager
     async def exchange(
@@ -148,8 +162,11 @@ class Pool:
     async def recycle(self, cause: str) -> None:
         """Replace the zygote, new one first, or join in when that is under way; return when done.
 
-        Raises SandboxError if the new one does not start; the old one then goes on.
+        A family that rests has none. Raises SandboxError if the new one does not start; the old one
+        then goes on.
         """
+        if self.resting:
+            return
         await asyncio.shield(self._renew(cause))
 
     async def set_limits(self, limits: Limits) -> None:
@@ -176,7 +193,9 @@ class Pool:
         now_s = asyncio.get_running_loop().time()
         while self._uses == 1 and zygote.ready() > self.spares_max + self._takers:
             zygote.spares.popleft().worker.kill()
-        if now_s - zygote.booted_s > self._age_max_s:
+        if self._rest_after_s is not None and now_s - self._taken_s > self._rest_after_s:
+            self._retire(zygote)
+        elif now_s - zygote.booted_s > self._age_max_s:
             self._renew("age")
         elif zygote.spares and now_s - zygote.spares[0].forked_s > self._spare_max_s:
             self._order(extra=1)  # one too many: the next time the oldest goes
@@ -241,8 +260,13 @@ class Pool:
 
     async def _take(self, owner: Owner | None) -> Held:
         """A ready worker: the owner's; else a spare, or the next that is delivered."""
+        self._taken_s = asyncio.get_running_loop().time()
+        wait_s = WORKER_WAIT_S
+        if self.resting and not self._stopping:
+            self._renew("demand")
+            wait_s = WAKE_WAIT_S
         try:
-            async with asyncio.timeout(WORKER_WAIT_S):
+            async with asyncio.timeout(wait_s):
                 if owner is not None:
                     return self._keep.take(owner) or await self._fork_for(owner)
                 return await self._next_delivered()
@@ -301,7 +325,7 @@ class Pool:
     async def _spawn(self, zygote: Zygote, uses: int) -> Held | None:
         """Fork a worker of the present zygote. None where that failed and it may be tried again."""
         try:
-            async with asyncio.timeout(SPAWN_MAX_S):
+            async with asyncio.timeout(self._spawn_max_s):
                 worker = await zygote.source.spawn(uses)
         except TimeoutError:
             if zygote is self._zygote:
@@ -351,13 +375,7 @@ class Pool:
         """A new zygote with its spares, beside the present one."""
         limits = self._limits
         zygote = Zygote(await self._boot(limits), limits)
-        try:
-            await zygote.fill(self.spares_max, self._uses, SPAWN_MAX_S * self.spares_max)
-        except BaseException as error:
-            await zygote.source.close()
-            if isinstance(error, TimeoutError):
-                raise ZygoteDied("the new zygote does not fork") from None
-            raise
+        await zygote.fill(self.spares_max, self._uses, self._spawn_max_s)
         return zygote
 
     def _install(self, zygote: Zygote) -> None:

@@ -79,12 +79,13 @@ def converter_for(
             )
     elif inputs > 1:
         candidates = [one for one in candidates if one.inputs_max > 1] or candidates[:1]
-    elif len(candidates) > 1:
+    elif len(candidates) > 1 and not any(one.default for one in candidates):
         raise OptionInvalid(
             f"operation: {source} to {target} can mean several things;"
             f" say one of {_operations(candidates)}"
         )
-    chosen = candidates[0]
+    # The first one that is the default, or else the only one.
+    chosen = max(candidates, key=lambda one: one.default and operation is None and inputs == 1)
     if inputs > chosen.inputs_max:
         raise SourceCountInvalid(
             f"{chosen.name} takes {_files(chosen.inputs_max)} and {inputs} were sent"

@@ -7,10 +7,13 @@ class FamilyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One family at this moment, and its counts since the start."""
 
     name: str
+    # Able to convert: its zygote is there, or it rests until somebody asks.
     up: bool
     spares: int
     # How many spares it may keep now, of the budget for all families.
     spares_max: int = 0
+    # Without a zygote, because nobody needs one; the next conversion boots it.
+    resting: bool = False
     # Workers that wait for the next conversion of their account or request.
     kept: int = 0
     running: int

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine.job import Buffer
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, ZygoteDied
 from sandbox.limits import Limits
 
 # What a retiring zygote has before it is closed all the same: its workers may be in the middle of
@@ -109,16 +109,20 @@ class Zygote:
         self.idle.set()
         self._running = 0
 
-    async def fill(self, count: int, uses: int, within_s: float) -> None:
-        """Fork so many spares. Raises SandboxError or TimeoutError where not even one comes."""
+    async def fill(self, count: int, uses: int, spawn_max_s: float) -> None:
+        """Fork so many spares. Raises SandboxError, and is closed, where not even one comes."""
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(spawn_max_s * count):
                 while len(self.spares) < count:
                     self.spares.append(Held(await self.source.spawn(uses), self))
-        except (SandboxError, TimeoutError):
+        except BaseException as error:
             # One worker proves that it forks; on a machine short of processes the rest comes later.
-            if not self.spares:
-                raise
+            if self.spares and isinstance(error, SandboxError | TimeoutError):
+                return
+            await self.source.close()
+            if isinstance(error, TimeoutError):
+                raise ZygoteDied("the new zygote does not fork") from None
+            raise
 
     def begin(self) -> None:
         """One of its workers begins a conversion."""
