@@ -14,6 +14,25 @@ _Seconds = Annotated[float, Meta(gt=0)]
 _SpareSeconds = Annotated[float, Meta(gt=0, le=7200)]
 
 
+# A fork, its confinement and its first tiny conversion take milliseconds; a zygote that needs
+# seconds hangs, and is replaced.
+SPAWN_MAX_S = 3.0
+
+
+class PoolRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How one family's workers are held in stock; the numbers' reasons stand in `EngineConfig`."""
+
+    uses: int = 1
+    # Workers that are kept for their owners, at most.
+    kept_max: int = 8
+    spawn_max_s: float = SPAWN_MAX_S
+    spare_max_s: float = 60.0
+    zygote_crashes_max: int = 16
+    zygote_max_s: float = 3600.0
+    # None: the family boots with the service and stays.
+    rest_after_s: float | None = None
+
+
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the machine the engine may use, and how strictly workers are confined."""
 
@@ -24,8 +43,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     # family. 0 means one a slot and one a family: a burst as wide as the machine waits for no
     # fork. An idle one costs 2 to 4 MB.
     spares: int = 0
-    # After this long a spare that nobody needed is replaced by a new one.
-    spare_max_s: _SpareSeconds = 3600.0
+    # After this long a spare that nobody needed is replaced by a new one. That also proves, while
+    # nothing else happens, that the zygote still forks: one that was stopped is replaced.
+    spare_max_s: _SpareSeconds = 60.0
     # Of each family. With 0.1 s a conversion and two slots, 256 are about 13 s of waiting: what a
     # client bears.
     waiting_max: int = 256

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from engine import registry
-from engine.config import EngineConfig
+from engine.config import EngineConfig, PoolRules
 from engine.counts import Counts
 from engine.keep import KEPT_A_SLOT
 from engine.pool import Pool
@@ -60,12 +60,14 @@ def _pool(family: registry.Family, config: EngineConfig, slots: int) -> Pool:
         boot=boot,
         spares_max=1,
         limits=family.limits,
-        rest_after_s=None if family.name in config.started else config.rest_after_s,
-        spawn_max_s=family.spawn_max_s,
-        uses=config.uses,
-        kept_max=slots * KEPT_A_SLOT,
-        spare_max_s=config.spare_max_s,
-        zygote_crashes_max=config.zygote_crashes_max,
-        zygote_max_s=config.zygote_max_s,
+        rules=PoolRules(
+            uses=config.uses,
+            kept_max=slots * KEPT_A_SLOT,
+            spawn_max_s=family.spawn_max_s,
+            spare_max_s=config.spare_max_s,
+            zygote_crashes_max=config.zygote_crashes_max,
+            zygote_max_s=config.zygote_max_s,
+            rest_after_s=None if family.name in config.started else config.rest_after_s,
+        ),
         counts=counts,
     )

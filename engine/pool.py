@@ -23,6 +23,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from engine.config import PoolRules
 from engine.counts import Counts
 from engine.errors import EngineDraining, EngineUnavailable
 from engine.job import Buffer
@@ -36,12 +37,8 @@ log = structlog.get_logger()
 # A zygote that does not come up is tried again after this long, doubling up to the second number:
 # not to burn a core on a machine that lacks something, and soon enough after a hiccup.
 RESTART_FIRST_S, RESTART_MAX_S = 0.05, 5.0
-# A fork, its confinement and its first tiny conversion take milliseconds; a zygote that needs
-# seconds hangs, and is replaced. Families that do more than that say so.
-SPAWN_MAX_S = 3.0
-# How long a conversion waits for its worker while the zygote is being replaced (a boot takes
-# 0.1 to 0.3 s; three tries and their back-off fit), and while one that rested boots (LibreOffice
-# needs some seconds on a busy machine).
+# How long a conversion waits for its worker while the zygote is replaced (a boot takes 0.1 to 0.3 s;
+# three tries and their back-off fit), or while one that rested boots (LibreOffice takes seconds).
 WORKER_WAIT_S, WAKE_WAIT_S = 5.0, 30.0
 # All gateways of a host, and all families of a gateway, must not boot at the same moment.
 AGE_JITTER = 0.2
@@ -50,8 +47,7 @@ AGE_JITTER = 0.2
 class Pool:
     """The workers of one family.
 
-    `boot` starts a zygote. With `rest_after_s` the family rests until it is asked for a worker, and
-    again when that was so long ago; without, `start` boots it and it stays.
+    `boot` starts a zygote. By its rules it does so in `start`, or rests until it is asked.
     """
 
     def __init__(
@@ -61,13 +57,7 @@ class Pool:
         boot: Callable[[Limits], Awaitable[WorkerSource]],
         spares_max: int,
         limits: Limits,
-        rest_after_s: float | None = None,
-        spawn_max_s: float = SPAWN_MAX_S,
-        uses: int = 1,
-        kept_max: int = 8,
-        spare_max_s: float = 3600.0,
-        zygote_crashes_max: int = 16,
-        zygote_max_s: float = 3600.0,
+        rules: PoolRules = PoolRules(),  # noqa: B008 (frozen)
         counts: Counts | None = None,
     ) -> None:
         self.family = family
@@ -76,14 +66,10 @@ class Pool:
         self.spares_max = spares_max
         self._limits = limits
         self._boot = boot
-        self._rest_after_s = rest_after_s
+        self._rules = rules
+        self._keep = Keep(rules.kept_max)
         self._taken_s = 0.0
-        self._spawn_max_s = spawn_max_s
-        self._uses = uses
-        self._keep = Keep(kept_max)
-        self._spare_max_s = spare_max_s
-        self._crashes_max = zygote_crashes_max
-        self._age_max_s = zygote_max_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret
+        self._age_max_s = rules.zygote_max_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret
         self._zygote: Zygote | None = None
         self._retiring: set[Zygote] = set()
         self._running: set[Worker] = set()
@@ -112,7 +98,7 @@ class Pool:
     def resting(self) -> bool:
         """Whether it has no zygote because nobody needs one."""
         booting = self._renewal is not None and not self._renewal.done()
-        return self._rest_after_s is not None and self._zygote is None and not booting
+        return self._rules.rest_after_s is not None and self._zygote is None and not booting
 
     @property
     def restarts(self) -> int:
@@ -191,13 +177,16 @@ class Pool:
         if (zygote := self._zygote) is None or self._stopping:
             return
         now_s = asyncio.get_running_loop().time()
-        while self._uses == 1 and zygote.ready() > self.spares_max + self._takers:
+        while self._rules.uses == 1 and zygote.ready() > self.spares_max + self._takers:
             zygote.spares.popleft().worker.kill()
-        if self._rest_after_s is not None and now_s - self._taken_s > self._rest_after_s:
+        if (
+            self._rules.rest_after_s is not None
+            and now_s - self._taken_s > self._rules.rest_after_s
+        ):
             self._retire(zygote)
         elif now_s - zygote.booted_s > self._age_max_s:
             self._renew("age")
-        elif zygote.spares and now_s - zygote.spares[0].forked_s > self._spare_max_s:
+        elif zygote.spares and now_s - zygote.spares[0].forked_s > self._rules.spare_max_s:
             self._order(extra=1)  # one too many: the next time the oldest goes
         else:
             self._order()
@@ -254,7 +243,7 @@ class Pool:
             raise EngineDraining("the service is stopping; nothing was charged") from error
         # These may be somebody's guess at the memory layout that all its workers share.
         zygote.crashes += type(error) in {WorkerCrashed, WorkerViolation}
-        if zygote.crashes >= self._crashes_max and zygote is self._zygote:
+        if zygote.crashes >= self._rules.zygote_crashes_max and zygote is self._zygote:
             zygote.crashes = 0
             self._renew("crashes")
 
@@ -315,7 +304,7 @@ class Pool:
 
     async def _deliver(self, zygote: Zygote) -> None:
         """Fork one worker and put it into stock. A taker that gave up does not cancel this."""
-        held = await self._spawn(zygote, self._uses)
+        held = await self._spawn(zygote, self._rules.uses)
         zygote.ordered -= 1
         if held is not None:
             self._stock(held)
@@ -325,7 +314,7 @@ class Pool:
     async def _spawn(self, zygote: Zygote, uses: int) -> Held | None:
         """Fork a worker of the present zygote. None where that failed and it may be tried again."""
         try:
-            async with asyncio.timeout(self._spawn_max_s):
+            async with asyncio.timeout(self._rules.spawn_max_s):
                 worker = await zygote.source.spawn(uses)
         except TimeoutError:
             if zygote is self._zygote:
@@ -350,7 +339,8 @@ class Pool:
         """Begin to replace the zygote, unless that is under way."""
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._replace(cause), name=f"pool {self.family}")
-            self._renewal.add_done_callback(_retrieved)
+            # A failure was logged; nobody may be waiting for it.
+            self._renewal.add_done_callback(lambda done: done.cancelled() or done.exception())
         return self._renewal
 
     async def _replace(self, cause: str) -> None:
@@ -375,7 +365,7 @@ class Pool:
         """A new zygote with its spares, beside the present one."""
         limits = self._limits
         zygote = Zygote(await self._boot(limits), limits)
-        await zygote.fill(self.spares_max, self._uses, self._spawn_max_s)
+        await zygote.fill(self.spares_max, self._rules.uses, self._rules.spawn_max_s)
         return zygote
 
     def _install(self, zygote: Zygote) -> None:
@@ -408,9 +398,3 @@ class Pool:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _retrieved(renewal: asyncio.Task[None]) -> None:
-    """A failed replacement was logged; nobody may be waiting for it."""
-    if not renewal.cancelled():
-        renewal.exception()

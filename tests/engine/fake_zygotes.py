@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from engine.config import PoolRules
 from engine.job import Buffer, TaskReply
 from engine.keep import Owner
 from engine.pool import Pool
@@ -106,7 +107,7 @@ class FakeZygote:
             worker.kill()
 
 
-def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2, **more: Any) -> Pool:
+def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2, **rules: Any) -> Pool:
     coming = iter(zygotes)
 
     async def boot(limits: Limits) -> FakeZygote:
@@ -116,7 +117,7 @@ def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2, **more: Any) -> P
         zygote.limits = limits
         return zygote
 
-    return Pool("image", boot=boot, spares_max=spares, **{"limits": Limits(), **more})
+    return Pool("image", boot=boot, spares_max=spares, limits=Limits(), rules=PoolRules(**rules))
 
 
 async def run(pool: Pool, owner: Owner | None = None) -> str:

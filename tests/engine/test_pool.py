@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from engine.config import SPAWN_MAX_S
 from engine.errors import EngineDraining, EngineUnavailable
-from engine.pool import SPAWN_MAX_S, WORKER_WAIT_S
+from engine.pool import WORKER_WAIT_S
 from sandbox.errors import SandboxUnavailable
 from tests.engine.fake_zygotes import FORK_S, FakeZygote, in_fake_time, pool_of, run
 

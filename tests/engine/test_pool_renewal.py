@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from engine.config import SPAWN_MAX_S
 from engine.errors import EngineUnavailable
 from engine.keep import Owner
-from engine.pool import SPAWN_MAX_S, Pool
+from engine.pool import Pool
 from sandbox.errors import (
     SandboxUnavailable,
     WorkerCrashed,
