@@ -37,7 +37,7 @@ log = structlog.get_logger()
 # A zygote that does not come up is tried again after this long, doubling up to the second number:
 # not to burn a core on a machine that lacks something, and soon enough after a hiccup.
 RESTART_FIRST_S, RESTART_MAX_S = 0.05, 5.0
-# How long a conversion waits for its worker while the zygote is replaced (a boot takes 0.1 to 0.3 s;
+# How long a conversion waits for its worker while the zygote is replaced (a boot takes 0.1-0.3 s;
 # three tries and their back-off fit), or while one that rested boots (LibreOffice takes seconds).
 WORKER_WAIT_S, WAKE_WAIT_S = 5.0, 30.0
 # All gateways of a host, and all families of a gateway, must not boot at the same moment.

@@ -309,3 +309,17 @@ async def test_while_nothing_can_be_forked_conversions_are_refused_and_then_not(
     await run(pool, REQUEST)
     assert (pool.source, pool.spares) == (zygote, 1)
     await pool.close()
+
+
+@in_fake_time
+async def test_a_zygote_that_is_stopped_while_nothing_happens_is_replaced() -> None:
+    first, second = FakeZygote(), FakeZygote()
+    pool = pool_of(first, second)
+    await pool.start()
+    first.hangs = True
+    for _ in range(8):
+        await asyncio.sleep(10)
+        pool.tend()
+    await asyncio.sleep(SPAWN_MAX_S + 1)
+    assert pool.source is second
+    await pool.close()
