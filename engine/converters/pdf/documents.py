@@ -6,7 +6,7 @@ import pikepdf
 from pikepdf import Encryption, ObjectStreamMode, Permissions, StreamDecodeLevel
 
 from engine.converter import Result, Work
-from engine.converters.pdf.catalogue import CompressOptions, ProtectOptions
+from engine.converters.pdf.catalogue_documents import CompressOptions, ProtectOptions
 from engine.converters.pdf.files import (
     open_document,
     read_pages,

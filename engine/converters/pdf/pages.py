@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pikepdf
 
 from engine.converter import Result, Work
-from engine.converters.pdf.catalogue import RotateOptions, SplitOptions
+from engine.converters.pdf.catalogue_pages import RotateOptions, SplitOptions
 from engine.converters.pdf.files import (
     open_document,
     read_pages,

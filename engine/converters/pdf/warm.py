@@ -11,7 +11,15 @@ from PIL import Image
 
 from engine.converter import Converter, Work
 from engine.converters.opening import PLUGINS
-from engine.converters.pdf import catalogue, documents, images, pages, text
+from engine.converters.pdf import (
+    catalogue,
+    catalogue_documents,
+    catalogue_pages,
+    documents,
+    images,
+    pages,
+    text,
+)
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
 
@@ -28,7 +36,7 @@ def warm() -> None:
     """Run each operation on a plain, an encrypted and a broken document, and each image format."""
     plain = _sample()
     _touchstone.append(plain)
-    protected = _run("protect", plain, catalogue.ProtectOptions(user_password=_SECRET))
+    protected = _run("protect", plain, catalogue_documents.ProtectOptions(user_password=_SECRET))
     for converter in catalogue.CONVERTERS:
         if converter.name == "pdf.images":
             continue
@@ -43,7 +51,7 @@ def warm() -> None:
 
 def touch() -> None:
     """One small rotation: opens, walks and saves, and touches no page more."""
-    _run("rotate", _touchstone[0], catalogue.RotateOptions())
+    _run("rotate", _touchstone[0], catalogue_pages.RotateOptions())
 
 
 def _sample() -> Buffer:
