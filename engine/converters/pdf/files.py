@@ -1,4 +1,4 @@
-"""Open and save documents: the pdf family's name for engine/converters/qpdf.py, which OCR shares."""
+"""Open and save documents: the pdf family's name for converters/qpdf.py, which OCR shares."""
 
 from engine.converters.qpdf import (
     open_document,
