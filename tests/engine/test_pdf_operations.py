@@ -46,11 +46,6 @@ def test_merge_keeps_form_fields_of_both_and_renames_equal_ones() -> None:
     assert len(fields) == len(set(fields)) == 2
 
 
-def test_merge_says_that_bookmarks_are_lost() -> None:
-    reply = convert([sample("form.pdf"), sample("nine.pdf")], "pdf", "pdf")
-    assert reply.warnings == ("bookmarks were not carried over",)
-
-
 def test_merging_many_documents_is_bounded_by_their_pages() -> None:
     reply = convert([sample("nine.pdf")] * 3, "pdf", "pdf", bounds=Bounds(pages_max=20))
     assert reply.error == "SourceTooComplex"

@@ -1,15 +1,17 @@
-"""Operations on pages: merge, pages, split, rotate (by pikepdf, over qpdf).
+"""Operations on pages: merge, pages, delete, rotate (by pikepdf, over qpdf).
 
 A result with other pages than its source is a new document into which pages are copied: deleting
 pages in place would leave them in the file wherever a bookmark or a link still points at them.
+Bookmarks are carried over as far as their pages are.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import pikepdf
 
 from engine.converter import Result, Work
-from engine.converters.pdf.catalogue_pages import RotateOptions, SplitOptions
+from engine.converters.pdf.catalogue_pages import DeleteOptions, MergeOptions, RotateOptions
 from engine.converters.pdf.files import (
     open_document,
     read_pages,
@@ -17,77 +19,91 @@ from engine.converters.pdf.files import (
     save,
     unencrypted_warning,
 )
-from engine.converters.pdf.ranges import parse_items, parse_pages
-from engine.errors import SourceTooComplex, TargetTooLarge
+from engine.converters.pdf.outlines import (
+    Bookmark,
+    carried,
+    places_of,
+    read_bookmarks,
+    write_bookmarks,
+)
+from engine.converters.pdf.ranges import parse_pages
+from engine.errors import OptionInvalid, SourceTooComplex, TargetImpossible
 from engine.job import Buffer
-
-# More files than this are more than anybody sorts by hand, and each repeats fonts and resources.
-_FILES_MAX = 1_000
 
 
 def merge(work: Work) -> Result:
     """Join the documents in order. Form fields and links stay; equal field names are renamed."""
+    options: MergeOptions = work.options
+    wanted = options.pages.split(";")
+    if len(wanted) > len(work.inputs):
+        raise OptionInvalid(
+            f"pages: there are {len(wanted)} lists of pages and {len(work.inputs)} files"
+        )
     warnings: list[str] = []
+    bookmarks: list[Bookmark] = []
     total = 0
     # Copied streams are read from their source when the target is saved: all stay open until then.
     with ExitStack() as opened:
         target = opened.enter_context(pikepdf.new())
         for index in range(len(work.inputs)):
-            source = opened.enter_context(open_document(work, index, work.options.password))
-            total += read_pages(source, work.bounds)
-            if total > work.bounds.pages_max:
+            source = opened.enter_context(open_document(work, index, options.password))
+            text = wanted[index] if index < len(wanted) else ""
+            chosen = _chosen(source, text or "1-", work)
+            if total + len(chosen) > work.bounds.pages_max:
                 raise SourceTooComplex(
                     f"the documents have together more than {work.bounds.pages_max} pages,"
                     " the limit"
                 )
-            _copy(source, target, None, warnings)
+            _copy(source, target, chosen)
+            if options.bookmarks != "drop":
+                own = carried(read_bookmarks(source), places_of(chosen, total))
+                bookmarks += (
+                    _nested(source, own, index, total) if options.bookmarks == "nest" else own
+                )
             warnings += unencrypted_warning(source)
+            total += len(chosen)
             if index == 0:
                 _copy_title(source, target)
+        write_bookmarks(target, bookmarks)
         written = save(target, work)
     return Result(files=(written,), warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _nested(source: pikepdf.Pdf, own: list[Bookmark], index: int, first: int) -> list[Bookmark]:
+    with reading():
+        title = str(source.docinfo.get("/Title", "")).strip()
+    return [Bookmark(title=title or f"Document {index + 1}", page=first, children=own)]
 
 
 def pages(work: Work) -> Result:
     """Only the named pages, in the named order."""
     with open_document(work, 0, work.options.password) as source:
-        count = read_pages(source, work.bounds)
-        chosen = parse_pages(work.options.pages, count, pages_max=work.bounds.pages_max)
-        warnings = list(unencrypted_warning(source))
-        written = _extract(source, chosen, work, warnings)
-    return Result(files=(written,), warnings=tuple(warnings))
+        chosen = _chosen(source, work.options.pages, work)
+        return Result(
+            files=(extract(source, chosen, read_bookmarks(source), work),),
+            warnings=unencrypted_warning(source),
+        )
 
 
-def split(work: Work) -> Result:
-    """Several documents: every so many pages, or one a range."""
-    options: SplitOptions = work.options
+def delete(work: Work) -> Result:
+    """All pages but the named ones. Raises TargetImpossible where none would be left."""
+    options: DeleteOptions = work.options
     with open_document(work, 0, options.password) as source:
-        count = read_pages(source, work.bounds)
-        if options.ranges:
-            groups = parse_items(options.ranges, count)
-        else:
-            every = options.every
-            groups = [list(range(at, min(at + every, count))) for at in range(0, count, every)]
-        if len(groups) > _FILES_MAX:
-            raise SourceTooComplex(
-                f"the result would be {len(groups)} files; the limit is {_FILES_MAX}:"
-                " put more pages in each"
-            )
-        warnings = list(unencrypted_warning(source))
-        files: list[Buffer] = []
-        for group in groups:
-            files.append(_extract(source, group, work, warnings))
-            if sum(len(file) for file in files) > work.bounds.output_bytes_max:
-                raise TargetTooLarge("the results would together be larger than the limit")
-    return Result(files=tuple(files), warnings=tuple(dict.fromkeys(warnings)))
+        gone = set(_chosen(source, options.pages, work))
+        kept = [index for index in range(len(source.pages)) if index not in gone]
+        if not kept:
+            raise TargetImpossible("no page would be left: pages names all of them")
+        return Result(
+            files=(extract(source, kept, read_bookmarks(source), work),),
+            warnings=unencrypted_warning(source),
+        )
 
 
 def rotate(work: Work) -> Result:
     """Turn pages clockwise, on top of how they lie now."""
     options: RotateOptions = work.options
     with open_document(work, 0, options.password) as document:
-        count = read_pages(document, work.bounds)
-        chosen = parse_pages(options.pages, count, pages_max=work.bounds.pages_max)
+        chosen = _chosen(document, options.pages, work)
         with reading():
             for index in dict.fromkeys(chosen):
                 document.pages[index].rotate(options.angle, relative=True)
@@ -95,20 +111,25 @@ def rotate(work: Work) -> Result:
         return Result(files=(written,), warnings=unencrypted_warning(document))
 
 
-def _extract(source: pikepdf.Pdf, chosen: list[int], work: Work, warnings: list[str]) -> Buffer:
+def extract(
+    source: pikepdf.Pdf, chosen: Sequence[int], bookmarks: Sequence[Bookmark], work: Work
+) -> Buffer:
+    """A document of these pages, with the bookmarks that lead to them. Raises TargetTooLarge."""
     with pikepdf.new() as target:
-        _copy(source, target, chosen, warnings)
+        _copy(source, target, chosen)
         _copy_title(source, target)
+        write_bookmarks(target, carried(bookmarks, places_of(chosen)))
         return save(target, work)
 
 
-def _copy(
-    source: pikepdf.Pdf, target: pikepdf.Pdf, chosen: list[int] | None, warnings: list[str]
-) -> None:
+def _chosen(document: pikepdf.Pdf, text: str, work: Work) -> list[int]:
+    count = read_pages(document, work.bounds)
+    return parse_pages(text, count, pages_max=work.bounds.pages_max)
+
+
+def _copy(source: pikepdf.Pdf, target: pikepdf.Pdf, chosen: Sequence[int]) -> None:
     with reading():
         target.add_pages_from(source, chosen)
-        if "/Outlines" in source.Root:
-            warnings.append("bookmarks were not carried over")
 
 
 def _copy_title(source: pikepdf.Pdf, target: pikepdf.Pdf) -> None:

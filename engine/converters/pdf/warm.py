@@ -3,7 +3,9 @@
 A worker can open no file: what a library would load at first use has to be used before the fork.
 """
 
+import importlib
 import io
+from collections.abc import Mapping
 from itertools import product
 
 import pikepdf
@@ -11,22 +13,22 @@ from PIL import Image
 
 from engine.converter import Converter, Work
 from engine.converters.opening import PLUGINS
-from engine.converters.pdf import (
-    catalogue,
-    catalogue_documents,
-    catalogue_pages,
-    documents,
-    images,
-    pages,
-    text,
-)
+from engine.converters.pdf import catalogue, catalogue_documents, catalogue_pages
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
 
 _TEXT = b"BT /F1 12 Tf 20 20 Td (warm) Tj ET"
 _SECRET = "warm"  # noqa: S105  # protects nothing
 # Imported here so that preloading this module loads every implementation.
-_IMPLEMENTATIONS = {module.__name__: module for module in (documents, images, pages, text)}
+_IMPLEMENTATIONS = {
+    path: importlib.import_module(path)
+    for path in dict.fromkeys(one.run.partition(":")[0] for one in catalogue.CONVERTERS)
+}
+# Options beside the defaults, where those would use less than all of an operation's code.
+_TRIALS: Mapping[str, tuple[dict[str, object], ...]] = {
+    "pdf.delete": ({"pages": "1"},),
+    "pdf.split": ({"size_mb": 1.0},),
+}
 
 # What a spare is touched with, made before the fork.
 _touchstone: list[Buffer] = []
@@ -42,6 +44,8 @@ def warm() -> None:
             continue
         options = converter.options()
         _attempt(converter, (plain,), options)
+        for trial in _TRIALS.get(converter.name, ()):
+            _attempt(converter, (plain,), converter.options(**trial))
         _attempt(converter, (protected,), options)
         _attempt(converter, (protected,), converter.options(password=_SECRET))
         _attempt(converter, (plain[: len(plain) // 2],), options)
