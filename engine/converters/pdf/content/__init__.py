@@ -1,0 +1,1 @@
+"""What is in a document, taken out: pages as pictures, text, tables, pictures, facts."""

@@ -1,0 +1,86 @@
+"""Use what takes contents out of documents once, before the fork.
+
+A worker can open no file: what a library would load at first use has to be used here.
+"""
+
+import io
+
+import pikepdf
+from PIL import Image
+
+from engine.converter import Converter, Work
+from engine.converters import typefaces
+from engine.converters.pdf.content import catalogue, render
+from engine.errors import EngineError
+from engine.job import Bounds, Buffer
+
+_TEXT = b"BT /F1 12 Tf 20 20 Td (warm) Tj /F2 12 Tf (warm) Tj ET q 30 0 0 30 90 90 cm /I1 Do Q"
+_SECRET = "warm"  # noqa: S105  # protects nothing
+# Imported here so that preloading this module loads every implementation.
+_IMPLEMENTATIONS = {module.__name__: module for module in (render,)}
+
+
+def warm() -> None:
+    """Run each converter on a plain, an encrypted and a broken document, to each target."""
+    typefaces.install()
+    plain, locked = _sample(""), _sample(_SECRET)
+    for converter in catalogue.CONVERTERS:
+        for target in converter.targets:
+            _attempt(converter, plain, target, {})
+            _attempt(converter, locked, target, {})
+            _attempt(converter, locked, target, {"password": _SECRET})
+            _attempt(converter, plain[: len(plain) // 2], target, {})
+    for target in catalogue.DRAWN:
+        for more in ({"colour": "grey"}, {"colour": "mono"}, {"background": "transparent"}):
+            _attempt(catalogue.CONVERTERS[0], plain, target, {"dpi": 20, **more})
+
+
+def _sample(password: str) -> bytes:
+    """Two pages with text in a font that readers bring and one that they do not, and a picture."""
+    picture = io.BytesIO()
+    Image.new("RGB", (9, 9), "teal").save(picture, "JPEG")
+    with pikepdf.new() as document:
+        for _ in range(2):
+            page = document.add_blank_page(page_size=(200, 200))
+            drawn = pikepdf.Stream(
+                document,
+                picture.getvalue(),
+                Type=pikepdf.Name.XObject,
+                Subtype=pikepdf.Name.Image,
+                Width=9,
+                Height=9,
+                ColorSpace=pikepdf.Name.DeviceRGB,
+                BitsPerComponent=8,
+                Filter=pikepdf.Name.DCTDecode,
+            )
+            fonts = pikepdf.Dictionary(F1=_font("Helvetica"), F2=_font("Calibri"))
+            page.Resources = pikepdf.Dictionary(Font=fonts, XObject=pikepdf.Dictionary(I1=drawn))
+            page.Contents = document.make_stream(_TEXT)
+        buffer = io.BytesIO()
+        lock = pikepdf.Encryption(user=password, owner=password, R=6) if password else False
+        document.save(buffer, encryption=lock)
+    return buffer.getvalue()
+
+
+def _font(name: str) -> pikepdf.Dictionary:
+    return pikepdf.Dictionary(
+        Type=pikepdf.Name.Font, Subtype=pikepdf.Name.TrueType, BaseFont=pikepdf.Name(f"/{name}")
+    )
+
+
+def _attempt(converter: Converter, upload: Buffer, target: str, options: dict[str, object]) -> None:
+    module, _, function = converter.run.partition(":")
+    chosen = converter.options(**options)
+    work = Work(
+        sources=("pdf",),
+        target=target,
+        inputs=(upload,),
+        options=chosen,
+        bounds=Bounds(),
+    )
+    try:
+        if converter.check is not None:
+            converter.check(chosen, target)
+        getattr(_IMPLEMENTATIONS[module], function)(work)
+    except EngineError:
+        return
