@@ -6,13 +6,14 @@ import msgspec
 from msgspec import Meta
 
 from engine.converter import Converter, Family
-from engine.converters.pdf import catalogue_documents, catalogue_pages
+from engine.converters.pdf import catalogue_documents, catalogue_layout, catalogue_pages
 from engine.converters.pdf.catalogue_terms import (
     FILES_MAX,
     DocumentOptions,
     Pages,
     declare,
 )
+from engine.converters.pdf.content import catalogue as catalogue_content
 from engine.job import Bounds
 from sandbox.limits import MIB, Limits
 
@@ -78,7 +79,7 @@ _OWN: tuple[Converter, ...] = (
 )
 # Each topic has a module of its own that holds its options and its converters; the order is that
 # of lists shown to people, and the first that takes several files is chosen for several.
-_TOPICS = (catalogue_pages, catalogue_documents)
+_TOPICS = (catalogue_pages, catalogue_layout, catalogue_documents, catalogue_content)
 CONVERTERS: tuple[Converter, ...] = (
     *(converter for topic in _TOPICS for converter in topic.CONVERTERS),
     *_OWN,

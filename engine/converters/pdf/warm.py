@@ -14,6 +14,7 @@ from PIL import Image
 from engine.converter import Converter, Work
 from engine.converters.opening import PLUGINS
 from engine.converters.pdf import catalogue, catalogue_documents, catalogue_pages
+from engine.converters.pdf.content import warm as content
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
 
@@ -26,7 +27,9 @@ _IMPLEMENTATIONS = {
 }
 # Options beside the defaults, where those would use less than all of an operation's code.
 _TRIALS: Mapping[str, tuple[dict[str, object], ...]] = {
+    "pdf.crop": ({"mode": "auto", "uniform": True},),
     "pdf.delete": ({"pages": "1"},),
+    "pdf.nup": ({"frame": True},),
     "pdf.split": ({"size_mb": 1.0},),
 }
 
@@ -36,11 +39,12 @@ _touchstone: list[Buffer] = []
 
 def warm() -> None:
     """Run each operation on a plain, an encrypted and a broken document, and each image format."""
+    content.warm()  # first: it decides where pdfium finds typefaces
     plain = _sample()
     _touchstone.append(plain)
     protected = _run("protect", plain, catalogue_documents.ProtectOptions(user_password=_SECRET))
     for converter in catalogue.CONVERTERS:
-        if converter.name == "pdf.images":
+        if converter.name == "pdf.images" or ".content." in converter.run:
             continue
         options = converter.options()
         _attempt(converter, (plain,), options)
