@@ -5,7 +5,7 @@ from engine.converters.pdf.catalogue_layout import RemoveBlankOptions
 from engine.converters.pdf.files import open_document, read_pages, reading, unencrypted_warning
 from engine.converters.pdf.outlines import read_bookmarks
 from engine.converters.pdf.pages import extract
-from engine.converters.pdf.pdfium import drawn, opened, unpack_once
+from engine.converters.pdf.pdfium import drawn, seen_by_pdfium
 from engine.converters.pdf.ranges import parse_pages
 from engine.errors import TargetImpossible
 
@@ -23,9 +23,8 @@ def remove_blank(work: Work) -> Result:
     with open_document(work, 0, options.password) as source:
         count = read_pages(source, work.bounds)
         chosen = set(parse_pages(options.pages, count, pages_max=work.bounds.pages_max))
-        unpack_once(source, chosen)
         blank = []
-        with opened(work.inputs[0], options.password) as pages:
+        with seen_by_pdfium(source, chosen, work) as pages:
             for index in sorted(chosen):
                 with reading():
                     has_fields = any(
@@ -34,7 +33,7 @@ def remove_blank(work: Work) -> Result:
                     )
                 if has_fields:
                     continue
-                histogram = drawn(pages, index, _LOOK_DPI, work.bounds, grey=True).histogram()
+                histogram = drawn(pages, index, _LOOK_DPI, work, grey=True).histogram()
                 if sum(histogram[:_INK]) * 100 <= sum(histogram) * options.ink_percent:
                     blank.append(index)
         if len(blank) == count:

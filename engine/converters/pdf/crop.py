@@ -8,7 +8,7 @@ from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_layout import CropOptions
 from engine.converters.pdf.files import open_document, read_pages, save, unencrypted_warning
 from engine.converters.pdf.geometry import MM, SIDE_MIN, Box, View, set_box, view
-from engine.converters.pdf.pdfium import drawn, opened, unpack_once
+from engine.converters.pdf.pdfium import drawn, seen_by_pdfium
 from engine.converters.pdf.ranges import parse_pages
 from engine.errors import TargetImpossible
 
@@ -68,11 +68,10 @@ def _found(
 ) -> dict[int, _Cuts]:
     """What is white around each page's contents, less the padding."""
     options: CropOptions = work.options
-    unpack_once(document, views)
     cuts: dict[int, _Cuts] = {}
-    with opened(work.inputs[0], options.password) as pages:
+    with seen_by_pdfium(document, views, work) as pages:
         for index, seen in views.items():
-            look = drawn(pages, index, _LOOK_DPI, work.bounds, grey=True)
+            look = drawn(pages, index, _LOOK_DPI, work, grey=True)
             inked = look.point([255] * _PAPER + [0] * (256 - _PAPER)).getbbox()
             if inked is None:
                 continue
