@@ -21,8 +21,9 @@ class FamilyStatus(msgspec.Struct, frozen=True, kw_only=True):
     # Zygotes that died or hung and were replaced.
     restarts: int
     conversions: int = 0
-    # Failed conversions by reason: crashed, violation, memory, cpu, deadline, reply, output,
-    # zygote_died, unavailable, refused (the file or its options).
+    # Failed conversions by reason: segfault, abort, bus, exit, crashed (anything else that ends a
+    # worker or a codec), killed, violation, memory, cpu, deadline, reply, output, zygote_died,
+    # unavailable, refused (the file or its options).
     failures: dict[str, int] = msgspec.field(default_factory=dict)
     # Replaced zygotes by cause: asked, limits, crashes, age, restart, died, hangs.
     recycles: dict[str, int] = msgspec.field(default_factory=dict)

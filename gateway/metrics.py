@@ -39,7 +39,8 @@ SPANS: dict[Stage, tuple[str, Stage]] = {
 # The engine's labels, each exported from the first moment on, so that an alert on an increase sees
 # the first one. A label that is not here yet is `other`: the sets stay closed whatever comes.
 REASONS = (
-    *("crashed", "violation", "memory", "cpu", "deadline", "reply", "output", "refused"),
+    *("crashed", "segfault", "abort", "bus", "exit", "killed"),
+    *("violation", "memory", "cpu", "deadline", "reply", "output", "refused"),
     *("zygote_died", "gone", "unavailable", "draining"),
 )
 CAUSES = ("asked", "limits", "crashes", "age", "restart", "died", "hangs")

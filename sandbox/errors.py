@@ -3,6 +3,12 @@
 No formats, no money, no HTTP: the engine translates these once (`engine/errors.py`).
 """
 
+from signal import SIGABRT, SIGBUS, SIGKILL, SIGSEGV
+
+# What ended a worker that crashed, as a label. Killed: by somebody outside, or because it hung up
+# and stayed. No signal: it left without an answer.
+_CRASHES = {SIGSEGV: "segfault", SIGABRT: "abort", SIGBUS: "bus", SIGKILL: "killed", None: "exit"}
+
 
 class SandboxError(Exception):
     """Root of the package. `reason` is the stable label for metrics and logs."""
@@ -26,7 +32,10 @@ class ZygoteDied(SandboxError):
 
 
 class WorkerCrashed(SandboxError):
-    """The worker ended without a complete reply (a signal, or an exit without answering)."""
+    """The worker ended without a complete reply (a signal, or an exit without answering).
+
+    `reason` says how: segfault, abort, bus, killed, exit; crashed for any other signal.
+    """
 
     reason = "crashed"
 
@@ -36,6 +45,8 @@ class WorkerCrashed(SandboxError):
         super().__init__(message)
         self.signal = signal
         self.status = status
+        if type(self) is WorkerCrashed:
+            self.reason = _CRASHES.get(signal, self.reason)
 
 
 class WorkerViolation(WorkerCrashed):

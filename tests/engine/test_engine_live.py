@@ -113,7 +113,7 @@ async def test_files_of_one_request_share_a_worker_and_go_on_in_another_after_a_
         after = [await batch.convert(small()) for _ in range(2)]
         assert len({output.worker for output in after}) == 1
         assert after[0].worker != first[0].worker
-        assert family(running).failures == {"crashed": 1, "refused": 1}
+        assert family(running).failures == {"killed": 1, "refused": 1}
 
 
 async def test_a_batch_that_is_over_leaves_no_worker() -> None:

@@ -292,7 +292,7 @@ async def test_a_worker_that_dies_in_the_middle_of_its_result_is_refunded_and_co
 ) -> None:
     large = bitmap(2000, 2000)
     pool = streaming.engine._pools["image"]
-    before = pool.counts.failures["crashed"]
+    before = pool.counts.failures["killed"]
     async with await streaming.open(window=WINDOW) as wire:
         await wire.post("bmp/bmp", customer, f"Content-Length: {len(large)}", body=large)
         await streaming.stages.wait(Stage.RESPONDING)
@@ -301,7 +301,7 @@ async def test_a_worker_that_dies_in_the_middle_of_its_result_is_refunded_and_co
         rest: Reply | bytes = await wire.rest()
         assert len(rest) < int(headers["content-length"])
         await streaming.quiet()
-    assert pool.counts.failures["crashed"] == before + 1
+    assert pool.counts.failures["killed"] == before + 1
     assert await streaming.kinds(customer) == ["consumption", "refund"]
 
 

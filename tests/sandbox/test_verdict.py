@@ -42,3 +42,20 @@ def test_an_end_has_one_name(end: WorkerExit, machine: bool, error: type[Excepti
 
 def test_memory_is_watched_from_now_on() -> None:
     assert not OutOfMemoryWatch().struck()
+
+
+@pytest.mark.parametrize(
+    ("end", "label"),
+    [
+        (WorkerExit(pid=4, signal=signal.SIGSEGV), "segfault"),
+        (WorkerExit(pid=4, signal=signal.SIGABRT), "abort"),
+        (WorkerExit(pid=4, signal=signal.SIGBUS), "bus"),
+        (WorkerExit(pid=4, signal=signal.SIGKILL), "killed"),
+        (WorkerExit(pid=4, signal=signal.SIGILL), "crashed"),
+        (WorkerExit(pid=4, status=3), "exit"),
+        (WorkerExit(pid=4, signal=signal.SIGSYS), "violation"),
+        (WorkerExit(pid=4, signal=signal.SIGXCPU), "cpu"),
+    ],
+)
+def test_each_crash_is_counted_under_its_own_label(end: WorkerExit, label: str) -> None:
+    assert verdict(end, LIMITS, machine_out_of_memory=False).reason == label

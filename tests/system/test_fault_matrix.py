@@ -35,9 +35,9 @@ PATIENT = Limits(address_space_bytes=512 * MIB, cpu_s=3, wall_s=60)
 AFTERWARDS = 8
 # What the file does → status, problem, label in logs and metrics.
 MATRIX = {
-    "segfault": (422, "conversion-crashed", "crashed"),
-    "abort": (422, "conversion-crashed", "crashed"),
-    "leave 3": (422, "conversion-crashed", "crashed"),
+    "segfault": (422, "conversion-crashed", "segfault"),
+    "abort": (422, "conversion-crashed", "abort"),
+    "leave 3": (422, "conversion-crashed", "exit"),
     "half_a_reply": (422, "conversion-crashed", "reply"),
     "forbidden_call": (422, "conversion-crashed", "violation"),
     "garbage": (422, "conversion-crashed", "reply"),

@@ -22,9 +22,9 @@ AFTERWARDS = 8
 SLOW = noise(1500, 1500)
 # Signal → status, problem, label in logs and metrics.
 SIGNALS = {
-    signal.SIGSEGV: (422, "conversion-crashed", "crashed"),
-    signal.SIGBUS: (422, "conversion-crashed", "crashed"),
-    signal.SIGKILL: (422, "conversion-crashed", "crashed"),
+    signal.SIGSEGV: (422, "conversion-crashed", "segfault"),
+    signal.SIGBUS: (422, "conversion-crashed", "bus"),
+    signal.SIGKILL: (422, "conversion-crashed", "killed"),
     signal.SIGSYS: (422, "conversion-crashed", "violation"),
     signal.SIGXCPU: (504, "conversion-timeout", "cpu"),
 }
