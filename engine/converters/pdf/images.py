@@ -1,180 +1,21 @@
-"""pdf.images: images on pages, their pixels untouched (by img2pdf).
-
-img2pdf copies JPEG and PNG data into the document as it stands. It opens any format and any path it
-is given, so it is given neither: every upload is opened here first by the decoder of its checked
-format, and handed on as a JPEG without its metadata or as a PNG without transparency.
-"""
-
-import io
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
-
-import img2pdf
-from PIL import ImageFile, ImageOps
+"""pdf.images: images on pages, their pixels untouched."""
 
 from engine.converter import Result, Work
-from engine.converters.colour import expand, flatten, is_profile, to_srgb
-from engine.converters.opening import check_frames, check_pixels, frame_count, open_image, reading
+from engine.converters.onpages import MM, PAGE_SIZES, Arrangement, compose, read_sheets
 from engine.converters.pdf.catalogue import ImagesOptions
-from engine.converters.pdf.jpeg import orientation_segment, without_metadata
-from engine.converters.resolution import resolution
-from engine.errors import SourceTooComplex, TargetImpossible, TargetTooLarge
-from engine.job import Bounds, Buffer
-
-_MM = 72 / 25.4  # points
-# Points; ISO 216 and ANSI.
-_SIZES = {
-    "a3": (297 * _MM, 420 * _MM),
-    "a4": (210 * _MM, 297 * _MM),
-    "a5": (148 * _MM, 210 * _MM),
-    "letter": (612.0, 792.0),
-    "legal": (612.0, 1008.0),
-}
-_FITS = {
-    "inside": img2pdf.FitMode.into,
-    "shrink": img2pdf.FitMode.shrink,
-    "stretch": img2pdf.FitMode.exact,
-}
-_WHITE = (255, 255, 255, 255)
-# Where an image names no resolution; as CSS has it.
-_DPI = (96.0, 96.0)
-# EXIF orientations that a PDF page can say itself: upright, 180, 90 and 270 degrees.
-_TURNS = frozenset({1, 3, 6, 8})
-_SIDEWAYS = frozenset({6, 8})
-_ORIENTATION = 0x0112
-
-# PDF units; what readers accept as the side of a page (ISO 32000-1, annex C).
-_SIDE_MIN, _SIDE_MAX = 3.0, 14_400.0
-
-_Layout = Callable[[int, int, tuple[float, float]], tuple[float, float, float, float]]
-
-
-class _Sheet(NamedTuple):
-    """One page to be: a JPEG or PNG, its resolution, and whether the page lies on its side."""
-
-    picture: bytes
-    dpi: tuple[float, float]
-    sideways: bool = False
 
 
 def images(work: Work) -> Result:
-    """Make the document. Raises the errors of decoding and bounds in engine.errors."""
+    """Make the document, a page an image. Raises the errors of decoding and bounds."""
+    options: ImagesOptions = work.options
     warnings: list[str] = []
-    sheets: list[_Sheet] = []
-    for index in range(len(work.inputs)):
-        for sheet in _sheets(work, index, warnings):
-            sheets.append(sheet)
-            if len(sheets) > work.bounds.pages_max:
-                raise SourceTooComplex(
-                    f"the result would have more than {work.bounds.pages_max} pages, the limit"
-                )
-            if sum(len(one.picture) for one in sheets) > work.bounds.output_bytes_max:
-                raise TargetTooLarge("the images are together larger than the limit")
-    try:
-        written: bytes = img2pdf.convert(
-            [io.BytesIO(sheet.picture) for sheet in sheets],
-            layout_fun=_layout(work.options, iter(sheets)),
-            rotation=img2pdf.Rotation.ifvalid,
-            nodate=True,
-        )
-    except (img2pdf.NegativeDimensionError, img2pdf.PdfTooLargeError) as error:
-        raise TargetImpossible(
-            "the margins leave no room on the page, or it is too large"
-        ) from error
-    if len(written) > work.bounds.output_bytes_max:
-        raise TargetTooLarge("the document would be larger than the limit")
-    return Result(files=(written,), warnings=tuple(dict.fromkeys(warnings)))
-
-
-def _sheets(work: Work, index: int, warnings: list[str]) -> Iterator[_Sheet]:
-    upload, source = work.inputs[index], work.sources[index]
-    image = open_image(upload, source, work.bounds)
-    if source == "jpeg":
-        yield _jpeg_sheet(image, upload, work.bounds, warnings)
-        return
-    count = frame_count(image, upload, source, work.bounds)
-    if source != "tiff" and count > 1:
-        warnings.append("only the first frame of an animation was kept")
-        count = 1
-    check_frames(count, image.size, work.bounds)
-    for page in range(count):
-        with reading(source):
-            image.seek(page)
-        check_pixels(image.size, work.bounds)
-        with reading(source):
-            image.load()
-        yield _Sheet(_as_png(image, upload, source, warnings), resolution(image) or _DPI)
-
-
-def _jpeg_sheet(
-    image: ImageFile.ImageFile, upload: Buffer, bounds: Bounds, warnings: list[str]
-) -> _Sheet:
-    """The JPEG itself, decoded once only to know that it is whole."""
-    with reading("jpeg"):
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        if orientation in _TURNS:
-            image.draft(None, (1, 1))
-        image.load()
-    if orientation not in _TURNS:
-        return _Sheet(_as_png(image, upload, "jpeg", warnings), resolution(image) or _DPI)
-    icc = is_profile(image.info.get("icc_profile"), warnings)
-    picture = without_metadata(bytes(upload), orientation_segment(orientation), icc=icc)
-    if picture is None:
-        whole = open_image(upload, "jpeg", bounds)  # the draft above has too few pixels
-        with reading("jpeg"):
-            whole.load()
-        return _Sheet(_as_png(whole, upload, "jpeg", warnings), resolution(image) or _DPI)
-    return _Sheet(picture, resolution(image) or _DPI, orientation in _SIDEWAYS)
-
-
-def _as_png(image: ImageFile.ImageFile, upload: Buffer, source: str, warnings: list[str]) -> bytes:
-    """The upload where it is a PNG that img2pdf can copy; else its pixels as one."""
-    upright = image.getexif().get(_ORIENTATION, 1) == 1 or source == "tiff"
-    if source == "png" and upright and not image.has_transparency_data and not _interlaced(upload):
-        return bytes(upload)
-    with reading(source):
-        turned = image if source == "tiff" else ImageOps.exif_transpose(image)
-        plain = turned if turned.mode == "1" else expand(turned, warnings)
-    plain = to_srgb(plain, image.info.get("icc_profile"), warnings)
-    if plain.mode in {"LA", "RGBA"}:
-        plain = flatten(plain, _WHITE, "a page", [])
-    plain = plain.copy()
-    plain.info = {}
-    buffer = io.BytesIO()
-    plain.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _interlaced(upload: Buffer) -> bool:
-    return memoryview(upload)[28] != 0  # the last field of IHDR
-
-
-def _layout(options: ImagesOptions, sheets: Iterator[_Sheet]) -> _Layout:
-    """img2pdf's layout, asked once a sheet, in order; a turned page is laid out as it is seen."""
-    size = _SIZES.get(options.page_size)
-    if size is not None and options.orientation == "landscape":
-        size = size[::-1]
-    margin = options.margin_mm * _MM
-    upright: _Layout = img2pdf.get_layout_fun(
-        pagesize=size,
-        border=(margin, margin) if margin else None,
-        fit=_FITS[options.fit],
-        auto_orient=options.orientation == "auto",
+    sheets = read_sheets(work, warnings)
+    margin = options.margin_mm * MM
+    arrangement = Arrangement(
+        size=PAGE_SIZES.get(options.page_size),
+        orientation=options.orientation,
+        margins=(margin, margin),
+        fit=options.fit,
     )
-
-    def lay_out(
-        width: int, height: int, _dpi: tuple[float, float]
-    ) -> tuple[float, float, float, float]:
-        _, dpi, sideways = next(sheets)
-        if sideways:
-            down, across, high, wide = upright(height, width, dpi[::-1])
-            laid = across, down, wide, high
-        else:
-            laid = upright(width, height, dpi)
-        if not all(_SIDE_MIN <= side <= _SIDE_MAX for side in laid[:2]):
-            raise TargetImpossible(
-                "an image is too small or too large for a page of its own size; name a page_size"
-            )
-        return laid
-
-    return lay_out
+    written = compose(sheets, arrangement, work.bounds)
+    return Result(files=(written,), warnings=tuple(dict.fromkeys(warnings)))
