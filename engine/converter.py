@@ -53,11 +53,20 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds
     # System calls its codecs need beyond the sandbox's table, and why (a comment beside each).
     calls: tuple[str, ...] = ()
+    # The one program its workers may execute, by its path (`sandbox/jail/program.py`); "" is none.
+    program: str = ""
+    # What its workers may read: a system extra's own files. `sandbox/spec.py` says what that costs.
+    reads: tuple[str, ...] = ()
+    # A shared library for its zygote (LD_PRELOAD), by its path, and environment variables.
+    library: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
     # A fork, its confinement and its first tiny conversion take milliseconds; a zygote that needs
     # longer than this hangs, and is replaced.
     spawn_max_s: float = 3.0
     # Foreign modules that its code imports. Where one is not installed, the family does not exist.
     needs: tuple[str, ...] = ()
+    # The same for files: the programs and libraries of a system extra, by their absolute paths.
+    needs_files: tuple[str, ...] = ()
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,6 +51,10 @@ def _pool(family: registry.Family, config: EngineConfig, slots: int) -> Pool:
             limits=limits,
             level=config.isolation,
             calls=family.calls,
+            program=family.program,
+            reads=family.reads,
+            library=family.library,
+            environment=family.environment,
             uses=config.uses,
         )
         return await Forkserver.start(spec, on_exit=counts.note_exit)

@@ -1,7 +1,7 @@
 """Which converter does what: the catalogues put together, and options made from strings.
 
-A family whose libraries are not installed is left out here, and so everywhere: nothing lists,
-plans, prices or boots what is not in these tables.
+A family whose libraries or programs are not installed is left out here, and so everywhere: nothing
+lists, plans, prices or boots what is not in these tables.
 
 Nothing here imports a codec. The gateway lists and checks from these tables; the jail finds an
 implementation by name in the same ones.
@@ -10,6 +10,7 @@ implementation by name in the same ones.
 import functools
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,7 +37,8 @@ _CATALOGUES = (image, pdf)
 
 
 def _is_installed(family: Family) -> bool:
-    return all(find_spec(module) is not None for module in family.needs)
+    modules = all(find_spec(module) is not None for module in family.needs)
+    return modules and all(Path(path).exists() for path in family.needs_files)
 
 
 _INSTALLED = tuple(one for one in _CATALOGUES if _is_installed(one.FAMILY))

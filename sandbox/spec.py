@@ -36,6 +36,18 @@ class ZygoteSpec(msgspec.Struct, frozen=True, kw_only=True):
     # System calls that this family's codecs need beyond the filter's own table; no name in
     # `seccomp.NEVER` is granted to anybody.
     calls: tuple[str, ...] = ()
+    # The one program that workers may execute (`jail/program.py`), by its path; "" is none.
+    # Landlock lets them execute this file and, where it is linked dynamically, its loader.
+    program: str = ""
+    # Files and directories that workers may read, never write. Such a family keeps the machine's
+    # root in place of the empty one, and Landlock alone hides the rest: what a file is called, how
+    # large it is and that it exists can be seen everywhere, what it holds only here. Paths that do
+    # not exist are skipped.
+    reads: tuple[str, ...] = ()
+    # A shared library that is loaded into the zygote before everything else, by its path.
+    library: str = ""
+    # Environment variables of the zygote and its workers besides those that all have.
+    environment: tuple[tuple[str, str], ...] = ()
     # Conversions a worker serves before it exits, where its `Spawn` order says nothing else. 1 is
     # the promise; more is for benches.
     uses: int = 1

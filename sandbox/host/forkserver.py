@@ -77,7 +77,7 @@ class Forkserver:
             raise SandboxUnavailable('confinement steps can be left out only at level "unsafe"')
         cores.leave_none()
         try:
-            process, control = ZygoteProcess.start()
+            process, control = ZygoteProcess.start(order)
         except OSError as failure:
             raise SandboxUnavailable(f"the zygote cannot be started: {failure}") from failure
         server = cls(order, process, control, on_exit)

@@ -11,20 +11,24 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Self
+
+from sandbox.spec import ZygoteSpec
 
 # What the zygote's interpreter printed before it could speak for itself: its last lines.
 _STDERR_BYTES = 2_000
 
-# The whole environment of a zygote and its workers. The tunables make big allocations fresh huge
-# pages, keep the warm-up's own out of the heap (`jail/heap.py` lifts that threshold for the
-# workers), and keep threads from reserving 64 MB of address space each.
+# The environment of a zygote and its workers, to which a family may add. The tunables make big
+# allocations fresh huge pages, keep the warm-up's own out of the heap (`jail/heap.py` lifts that
+# threshold for the workers), and keep threads from reserving 64 MB of address space each.
 _ENVIRONMENT = {
     "GLIBC_TUNABLES": (
         "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=131072:glibc.malloc.arena_max=1"
     ),
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "OMP_THREAD_LIMIT": "1",
 }
 
 
@@ -40,8 +44,13 @@ class ZygoteProcess:
         self._watch(pidfd)
 
     @classmethod
-    def start(cls) -> tuple[Self, socket.socket]:
+    def start(cls, order: ZygoteSpec) -> tuple[Self, socket.socket]:
         """Start one; return it and our end of its control channel. Raises OSError."""
+        environment = _ENVIRONMENT | dict(order.environment)
+        if order.library:
+            # The loader only warns of one that it cannot find.
+            Path(order.library).stat()
+            environment["LD_PRELOAD"] = order.library
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         with its:
@@ -53,7 +62,7 @@ class ZygoteProcess:
                     stdin=its.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
-                    env=_ENVIRONMENT,
+                    env=environment,
                     cwd="/",
                     start_new_session=True,
                 )

@@ -49,6 +49,8 @@ def become_worker(
 def _live(jail: Jail, entry: Entry, touch: Touch, zygote: int) -> int:
     try:
         privileges.die_with_parent(zygote)
+        if jail.spec.program:
+            privileges.lead_own_group()
         confine(jail, Where.WORKER)
         touch()
         ready = _attest(jail)

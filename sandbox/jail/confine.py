@@ -10,7 +10,8 @@ Read `STEPS` from top to bottom and you have reviewed it. The order is part of t
 
 Whatever is done in the zygote is inherited by each worker at no cost. What a level needs: `strict`
 every step; `container` every step but those marked `strict` (the operator asserts that the
-container around the service has its own); `unsafe` none.
+container around the service has its own); `unsafe` none. A family that reads files (a system extra)
+keeps the machine's root, attested as the missing step `empty-root`, and needs Landlock for that.
 """
 
 import contextlib
@@ -53,18 +54,34 @@ class Jail:
         # Prepared where it is cheap, used where it is not: each worker adds its own domain.
         self.rules = -1
         self.filter: Filter | None = None
+        # Files that workers may execute or read, held until `prepare` has made their domain.
+        self.granted = _granted(spec)
         # Descriptors that a preloaded library holds and a worker keeps.
         self.random_sources: frozenset[int] = frozenset()
         self.active: list[str] = []
         self.missing: list[str] = []
 
+    @property
+    def kept(self) -> frozenset[int]:
+        """The descriptors of a worker besides its pipes."""
+        program = {descriptors.PROGRAM} if self.spec.program else set[int]()
+        return self.random_sources | program
+
     def prepare(self) -> None:
         """Build in the zygote what every worker loads."""
         # A machine without a table of calls has no filter; the step says so.
         with contextlib.suppress(OSError):
-            self.filter = Filter(threads=self.spec.limits.threads > 0, calls=self.spec.calls)
+            self.filter = Filter(
+                threads=self.spec.limits.threads > 0,
+                calls=self.spec.calls,
+                program=bool(self.spec.program),
+                reads=bool(self.spec.reads),
+            )
         if self.landlock_abi:
-            self.rules = descriptors.out_of_the_way(landlock.ruleset(self.landlock_abi))
+            rules = landlock.ruleset(self.landlock_abi, self.granted)
+            self.rules = descriptors.out_of_the_way(rules)
+        for rule in self.granted:
+            os.close(rule.descriptor)
 
 
 class Step(NamedTuple):
@@ -86,13 +103,13 @@ def confine(jail: Jail, where: Where) -> None:
 
 def take(jail: Jail, step: Step) -> None:
     """Take one step, or note that it is missing where the level can do without."""
-    if step.name in jail.spec.omit:
+    if step.name in jail.spec.omit or (jail.spec.reads and step.name == "empty-root"):
         jail.missing.append(step.name)
         return
     try:
         step.take(jail)
     except OSError as failure:
-        if _is_needed(step, jail.spec.level):
+        if _is_needed(step, jail.spec):
             raise Refused(
                 f"the sandbox layer {step.name} cannot be had ({failure.strerror or failure}): "
                 f"{step.remedy}; {ACCEPT[step.needed]}"
@@ -102,14 +119,34 @@ def take(jail: Jail, step: Step) -> None:
         jail.active.append(step.name)
 
 
-def _is_needed(step: Step, level: str) -> bool:
-    return level == "strict" or (level == "container" and step.needed == "floor")
+def _is_needed(step: Step, spec: ZygoteSpec) -> bool:
+    if spec.level == "container":
+        # With no empty root behind it, nothing but Landlock stands before the files.
+        return step.needed == "floor" or (bool(spec.reads) and step.name == "landlock")
+    return spec.level == "strict"
+
+
+def _granted(spec: ZygoteSpec) -> tuple[landlock.Rule, ...]:
+    rules = landlock.to_read(spec.reads)
+    if spec.program:
+        rules += map(
+            landlock.to_execute, filter(None, (spec.program, landlock.loader_of(spec.program)))
+        )
+    return tuple(rules)
+
+
+def _user_namespace(jail: Jail) -> None:
+    namespaces.enter_user()
+    if jail.spec.reads:
+        # Where this cannot be had (/proc/sys may be read-only), the self-attack says so.
+        with contextlib.suppress(OSError):
+            namespaces.forbid_user()
 
 
 def _landlock(jail: Jail) -> None:
     if jail.landlock_abi < landlock.ABI_MIN and jail.spec.level == "strict":
         raise OSError(f"the kernel's ABI is {jail.landlock_abi}, {landlock.ABI_MIN} is needed")
-    landlock.enter(jail.landlock_abi)
+    landlock.enter(jail.landlock_abi, jail.granted)
     try:
         os.close(os.open("/", os.O_RDONLY))
     except PermissionError:
@@ -138,7 +175,7 @@ _ANY = "the container's or the service manager's own restrictions forbid it"
 
 STEPS = (
     Step("identity", Where.GUARDIAN, "floor", lambda _: privileges.drop_user(), _ANY),
-    Step("user-namespace", Where.GUARDIAN, "strict", lambda _: namespaces.enter_user(), _USERNS),
+    Step("user-namespace", Where.GUARDIAN, "strict", _user_namespace, _USERNS),
     Step("network-namespace", Where.GUARDIAN, "strict",
          lambda _: namespaces.enter("network"), _NAMESPACE),
     Step("ipc-namespace", Where.GUARDIAN, "strict", lambda _: namespaces.enter("ipc"), _NAMESPACE),
@@ -152,14 +189,15 @@ STEPS = (
     Step("landlock", Where.ZYGOTE, "strict", _landlock, _LANDLOCK),
     Step("empty-root", Where.ZYGOTE, "strict", lambda _: namespaces.empty_root(), _NAMESPACE),
     Step("capabilities", Where.ZYGOTE, "floor", lambda _: privileges.drop_capabilities(), _ANY),
-    Step("zygote-limits", Where.ZYGOTE, "floor", lambda _: rlimits.limit_zygote(), _ANY),
+    Step("zygote-limits", Where.ZYGOTE, "floor",
+         lambda jail: rlimits.limit_zygote(executes=bool(jail.spec.program)), _ANY),
     Step("undumpable", Where.ZYGOTE, "floor", lambda _: privileges.make_undumpable(), _ANY),
 
     Step("own-landlock", Where.WORKER, "strict", _own_landlock, _LANDLOCK),
     Step("descriptors", Where.WORKER, "floor",
-         lambda jail: descriptors.keep_only_pipes(jail.random_sources), _ANY),
+         lambda jail: descriptors.keep_only_pipes(jail.kept), _ANY),
     Step("limits", Where.WORKER, "floor",
-         lambda jail: rlimits.limit_worker(jail.spec.limits, jail.uses), _ANY),
+         lambda jail: rlimits.limit_worker(jail.spec, jail.uses), _ANY),
     Step("filter", Where.WORKER, "floor", _filter, _SECCOMP),
 )  # fmt: skip
 NAMES = frozenset(step.name for step in STEPS)

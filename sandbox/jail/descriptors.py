@@ -2,7 +2,8 @@
 
 A zygote has its control channel and two doors to /dev/null; a worker exactly its two pipes, and
 the kernel's random source where a preloaded library keeps that open (qpdf does, for the keys of
-encrypted documents, and could not open it again).
+encrypted documents, and could not open it again). In a family that may execute a program, a worker
+holds that program's file as well, open as a path only.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ CONTROL = 0
 # A worker's pipes. 0, 1 and 2 stay closed: a codec that prints warnings prints them to nobody.
 UP = 3
 DOWN = 4
+# The one program, where a family has one. The filter knows it by this number.
+PROGRAM = 5
 
 # Below it lie the numbers that workers give a meaning to.
 _HIGH = 16
@@ -64,6 +67,14 @@ def pipes_places_taken() -> Iterator[None]:
     finally:
         for place in (UP, DOWN):
             os.close(place)
+
+
+def hold_program(path: str) -> None:
+    """Make this file PROGRAM, open as a path: to be executed, not to be read. Raises OSError."""
+    opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    if opened != PROGRAM:
+        os.dup2(opened, PROGRAM, inheritable=False)
+        os.close(opened)
 
 
 def random_sources(candidates: set[int]) -> frozenset[int]:

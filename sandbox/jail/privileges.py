@@ -7,6 +7,7 @@ to root while the flag is off. So: user first, then the namespaces' maps, then `
 import ctypes
 import os
 import struct
+from pathlib import Path
 
 from sandbox.jail.syscalls import prctl, syscall
 
@@ -78,6 +79,22 @@ def make_undumpable() -> None:
     prctl(_PR_SET_DUMPABLE, 0)
     if prctl(_PR_GET_DUMPABLE) != 0:
         raise PermissionError("the process stayed dumpable")
+
+
+def lead_own_group() -> None:
+    """Begin a process group, which a worker's own children cannot leave. Raises OSError.
+
+    The filter has no setsid and no setpgid; so whoever ends the group ends them all.
+    """
+    os.setsid()
+
+
+def empty_core_dumps() -> None:
+    """Let no memory be part of a core dump, also after an execve. Raises OSError.
+
+    Unlike the dumpable flag this is inherited by a program that is executed (core(5)).
+    """
+    Path("/proc/self/coredump_filter").write_text("0")
 
 
 def die_with_parent(parent: int) -> None:

@@ -7,7 +7,8 @@ behind it they could not tell which layer stopped them; `FILTERED` are tried beh
 past every other layer: a call that is made with arguments the kernel must reject answers EFAULT,
 EINVAL or EMFILE where it was reached, and the filter's own errno where it was not.
 
-A throw-away worker tries all of them when a zygote starts; every spare tries `QUICK`.
+A throw-away worker tries all of them when a zygote starts; every spare tries `QUICK`. A grant (a
+program, reading) takes nothing off the list but what it grants.
 """
 
 import errno
@@ -16,6 +17,7 @@ import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
+from sandbox.jail.descriptors import PROGRAM, UP
 from sandbox.jail.syscalls import Argument, prctl, syscall
 
 _FILTER_ANSWERS = (errno.EACCES, errno.EPERM)
@@ -28,6 +30,9 @@ _READ_WRITE, _EXECUTE = 0x3, 0x4
 _SHARED_ANONYMOUS, _PRIVATE_ANONYMOUS = 0x21, 0x22
 _PR_SET_DUMPABLE = 4
 _NO_SUCH_REQUEST = 0x7FFF
+_AT_EMPTY_PATH = 0x1000
+# fork(3) with CLONE_NEWUSER.
+_FORK_AWAY = 0x01200011 | 0x10000000
 
 
 # Depends on what the kernel's Landlock knows (`landlock.ABI_SCOPES`).
@@ -113,7 +118,12 @@ FILTERED = (
     Attack("connect", "filter", _reached("connect", 99, None, 0)),
     Attack("make a memfd", "filter", _reached("memfd_create", None, 0)),
     Attack("execute", "filter", _reached("execve", None, None, None)),
+    Attack(
+        "execute another file", "filter", _reached("execveat", UP, b"", None, None, _AT_EMPTY_PATH)
+    ),
+    Attack("execute by name", "filter", _reached("execveat", PROGRAM, b"x", None, None, 0)),
     Attack("fork", "filter", _fork),
+    Attack("fork into a namespace", "filter", _reached("clone", _FORK_AWAY, 0, 0, 0, 0)),
     Attack("trace", "filter", _reached("ptrace", _NO_SUCH_REQUEST, 0, 0, 0)),
     Attack("read another's memory", "filter", _reached("process_vm_readv", 1, None, 0, None, 0, 1)),
     Attack("signal", "filter", _reached("kill", os.getpid(), 0)),
@@ -139,8 +149,26 @@ FILTERED = (
 QUICK = tuple(
     attack
     for attack in FILTERED
-    if attack.name in {"open a file", "open an inet socket", "make a memfd", "signal"}
+    if attack.name in {"create a file", "open an inet socket", "make a memfd", "signal"}
 )
+
+# What a family that reads files does honestly.
+_READING = frozenset({"open a file", "look at a file"})
+
+
+def walls(*, signals: bool, reads: bool) -> tuple[Attack, ...]:
+    """The attacks on this family's walls. `signals`: the kernel's Landlock confines them."""
+    return tuple(
+        # Without an empty root it is Landlock alone that must refuse.
+        attack._replace(layer="landlock") if reads and attack.name == "read a file" else attack
+        for attack in WALLS
+        if signals or attack.name != SIGNAL
+    )
+
+
+def filtered(*, reads: bool) -> tuple[Attack, ...]:
+    """The attacks that this family's filter must refuse."""
+    return tuple(attack for attack in FILTERED if not (reads and attack.name in _READING))
 
 
 def successes(attacks: tuple[Attack, ...]) -> list[str]:

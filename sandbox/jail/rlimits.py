@@ -9,21 +9,32 @@ import resource
 import time
 
 from sandbox.limits import Limits
+from sandbox.spec import ZygoteSpec
 
 # A zygote holds its control channel and a pidfd a worker; a pool has tens of workers.
 _ZYGOTE_DESCRIPTORS = 1024
 # The kernel counts tasks per user, not per worker: enough for every worker of a pool to have its
 # threads. What bounds the threads of one worker is its address space.
 _TASKS_OF_A_POOL = 1024
+# Of a worker that executes a program or reads files: pipes, and what it opens. A browser with a
+# page of many fonts has some two hundred.
+_DESCRIPTORS = 512
+# A core dump that is piped to a program ignores a limit of 0, and takes 1 as "none at all" (the
+# kernel's fs/coredump.c); a file of one byte is below the least size of any core file.
+_NO_CORE_ANYWHERE = 1
 # User and system time in ticks: what RLIMIT_CPU counts (linux/posix-timers.h).
 _CPUCLOCK_PROF = 0
 
 
-def limit_zygote() -> None:
-    """Set what workers inherit. Raises OSError."""
+def limit_zygote(*, executes: bool) -> None:
+    """Set what workers inherit. Raises OSError.
+
+    `executes`: a program that a worker executes is a fresh process image, dumpable again whatever
+    the worker was, so what its core would hold is taken away as well.
+    """
     for name, value in (
         (resource.RLIMIT_FSIZE, 0),  # no file grows, not even one that was left open
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, _NO_CORE_ANYWHERE if executes else 0),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_NOFILE, _ZYGOTE_DESCRIPTORS),
@@ -31,16 +42,19 @@ def limit_zygote() -> None:
         _limit(name, value)
 
 
-def limit_worker(limits: Limits, uses: int) -> None:
+def limit_worker(spec: ZygoteSpec, uses: int) -> None:
     """Set what one worker may use. Raises OSError."""
+    limits = spec.limits
     _limit(resource.RLIMIT_AS, limits.address_space_bytes)
+    if limits.data_bytes:
+        _limit(resource.RLIMIT_DATA, limits.data_bytes)
     # SIGXCPU at the soft limit says why; SIGKILL at the hard one does not ask. The kernel counts
     # from the fork, so in a worker of several uses the zygote moves the soft one along, from use
     # to use (`renew_cpu`); nobody can move the hard one.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s * uses + 1))
-    _limit(resource.RLIMIT_NPROC, _TASKS_OF_A_POOL if limits.threads else 0)
+    _limit(resource.RLIMIT_NPROC, _TASKS_OF_A_POOL if limits.threads or spec.program else 0)
     # Open ones stay; nothing that makes a descriptor can succeed, whatever its name.
-    _limit(resource.RLIMIT_NOFILE, 0)
+    _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS if spec.program or spec.reads else 0)
 
 
 def renew_cpu(pid: int, limits: Limits) -> None:

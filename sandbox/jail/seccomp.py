@@ -10,6 +10,13 @@ back; killed, they would take the conversion along. Four calls are decided by th
     tgkill    only SIGABRT to itself: abort() must look like an abort, not like a violation
     clone     only threads, and only for a family that asked for threads
 
+Two grants widen the table for a family that has them, and nothing else does (`calls` cannot):
+
+    program   fork and wait for a child that executes descriptor PROGRAM, and nothing else; what
+              every C library does at a program's start
+    reads     open for reading and look at files (which ones, Landlock says); map code from a file,
+              never writable, never from anonymous memory
+
 clone3 answers ENOSYS, so that glibc falls back to clone, whose flags a filter can see. The machine
 word is checked first, and numbers of x86's x32 table are refused with it. The filter is assembled
 once in the zygote; a worker writes its pid into it and loads it.
@@ -23,6 +30,7 @@ import platform
 import struct
 from collections.abc import Sequence
 
+from sandbox.jail.descriptors import PROGRAM
 from sandbox.jail.syscalls import number, syscall
 
 ALLOWED = (
@@ -58,8 +66,18 @@ NEVER = frozenset({
     *REFUSED[errno.EACCES], *REFUSED[errno.ENOSYS], "memfd_create", "ptrace", "kill", "tkill",
     "io_uring_setup", "shmget", "fork", "vfork", "unshare", "prctl", "setrlimit", "prlimit64",
     "process_vm_readv", "process_vm_writev", "mount", "setns", "bpf", "keyctl", "userfaultfd",
-    "pidfd_open", "pidfd_getfd", "sendmsg", "recvmsg", "splice", "vmsplice", "seccomp",
+    "pidfd_open", "pidfd_getfd", "sendmsg", "recvmsg", "splice", "vmsplice", "seccomp", "setsid",
+    "setpgid", "wait4",
 })  # fmt: skip
+
+# By the grant of a program, besides `_PROGRAM_ROWS`: pipes to it, its end, and the first
+# calls of any C library in a new process image.
+WITH_PROGRAM = ("pipe", "pipe2", "dup2", "dup3", "wait4", "set_tid_address", "arch_prctl")
+# By the grant of reading, besides open and openat.
+WITH_READS = (
+    "stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "readlink",
+    "readlinkat", "statfs", "fstatfs", "getdents64",
+)  # fmt: skip
 
 # Decided by their arguments, in `assemble`.
 INSPECTED = ("mmap", "mprotect", "tgkill", "clone")
@@ -72,6 +90,21 @@ _MAP_PRIVATE = 0x02
 _PROT_EXEC = 0x04
 _SIGABRT = 6
 _CLONE_THREAD = 0x10000
+# What fork(3) is: CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, and no namespace.
+_CLONE_FORK = 0x01200011
+_AT_EMPTY_PATH = 0x1000
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
+_SECCOMP_SET_MODE_FILTER = 1
+_MAP_ANONYMOUS, _PROT_WRITE = 0x20, 0x02
+# Every flag of open(2) that writes, creates, cuts short, or opens past Landlock (O_PATH).
+_OPEN_BEYOND_READING = (
+    os.O_ACCMODE
+    | os.O_CREAT
+    | os.O_TRUNC
+    | os.O_APPEND
+    | (os.O_TMPFILE & ~os.O_DIRECTORY)
+    | os.O_PATH
+)
 
 _KILL = 0x80000000  # SECCOMP_RET_KILL_PROCESS
 _ALLOW = 0x7FFF0000
@@ -94,18 +127,22 @@ class Filter:
     """An assembled filter, ready to be loaded by any number of children."""
 
     def __init__(
-        self, *, threads: bool, calls: Sequence[str] = (), machine: str | None = None
+        self,
+        *,
+        threads: bool,
+        calls: Sequence[str] = (),
+        program: bool = False,
+        reads: bool = False,
+        machine: str | None = None,
     ) -> None:
-        program, self._pid_at = assemble(
-            threads=threads, calls=calls, machine=machine or platform.machine()
+        instructions, self._pid_at = assemble(
+            threads=threads,
+            calls=calls,
+            program=program,
+            reads=reads,
+            machine=machine or platform.machine(),
         )
-        self._code = ctypes.create_string_buffer(
-            b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
-        )
-        # struct sock_fprog: a count, padding, a pointer to the program.
-        self._header = ctypes.create_string_buffer(
-            struct.pack("@HP", len(program), ctypes.addressof(self._code))
-        )
+        self._code, self._header = _loadable(instructions)
 
     def load(self) -> None:
         """Filter this process for good. Needs no_new_privs. Raises OSError."""
@@ -113,16 +150,37 @@ class Filter:
         syscall("seccomp", _MODE_FILTER, 0, self._header)
 
 
+def load_for_program() -> None:
+    """Filter a worker's child further, just before it executes its program. Raises OSError.
+
+    It may start threads as its family may, and no process: the program has no children.
+    """
+    machine = platform.machine()
+    _, header = _loadable(
+        [
+            (_LOAD, 0, 0, _NUMBER),
+            *_when("clone", machine, _threads_only()),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    )
+    syscall("seccomp", _MODE_FILTER, 0, header)
+
+
 def assemble(
-    *, threads: bool, machine: str, calls: Sequence[str] = ()
+    *,
+    threads: bool,
+    machine: str,
+    calls: Sequence[str] = (),
+    program: bool = False,
+    reads: bool = False,
 ) -> tuple[list[Instruction], int]:
-    """Return the program, and the index of the instruction that compares with the own pid.
+    """Return the instructions, and the index of the one that compares with the own pid.
 
     `calls` are allowed besides `ALLOWED`. Raises ValueError for one that nobody gets.
     """
     if refused := NEVER.intersection(calls):
         raise ValueError(f"no family may be granted {', '.join(sorted(refused))}")
-    program = [
+    made = [
         (_LOAD, 0, 0, _MACHINE),
         (_EQUAL, 1, 0, _ARCHITECTURES[machine]),
         (_RETURN, 0, 0, _KILL),
@@ -130,20 +188,35 @@ def assemble(
         (_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, _KILL),
     ]
-    for name in (*ALLOWED, *calls):
-        program += _when(name, machine, [(_RETURN, 0, 0, _ALLOW)])
-    program += _when("mmap", machine, [*_never_executable(), *_private_memory()])
-    program += _when("mprotect", machine, [*_never_executable(), (_RETURN, 0, 0, _ALLOW)])
-    clone = _threads_only() if threads else [(_RETURN, 0, 0, _ERRNO | errno.EPERM)]
-    program += _when("clone", machine, clone)
+    for name in (*ALLOWED, *calls, *WITH_PROGRAM * program, *WITH_READS * reads):
+        made += _when(name, machine, [(_RETURN, 0, 0, _ALLOW)])
+    made += _when("mmap", machine, [*_executable(from_files=reads), *_private_memory()])
+    made += _when("mprotect", machine, [*_never_executable(), (_RETURN, 0, 0, _ALLOW)])
+    made += _when("clone", machine, _clone(threads=threads, forks=program))
     # Behind the comparison of the number and the load of the first argument.
-    pid_at = len(program) + 2
-    program += _when("tgkill", machine, _abort_of_self())
+    pid_at = len(made) + 2
+    made += _when("tgkill", machine, _abort_of_self())
+    for granted, rows in ((program, _PROGRAM_ROWS), (reads, _READ_ROWS)):
+        for name, tests in rows if granted else ():
+            made += _when(name, machine, [*tests, (_RETURN, 0, 0, _ALLOW)])
+    for name, error in _PROGRAM_ANSWERS if program else ():
+        made += _when(name, machine, [(_RETURN, 0, 0, _ERRNO | error)])
     for error, names in REFUSED.items():
         for name in names:
-            program += _when(name, machine, [(_RETURN, 0, 0, _ERRNO | error)])
-    program.append((_RETURN, 0, 0, _KILL))
-    return program, pid_at
+            made += _when(name, machine, [(_RETURN, 0, 0, _ERRNO | error)])
+    made.append((_RETURN, 0, 0, _KILL))
+    return made, pid_at
+
+
+def _loadable(
+    instructions: Sequence[Instruction],
+) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]]:
+    """Return the code, and the struct sock_fprog that points to it: a count and a pointer."""
+    code = ctypes.create_string_buffer(
+        b"".join(_INSTRUCTION.pack(*instruction) for instruction in instructions)
+    )
+    header = struct.pack("@HP", len(instructions), ctypes.addressof(code))
+    return code, ctypes.create_string_buffer(header)
 
 
 def _when(name: str, machine: str, then: list[Instruction]) -> list[Instruction]:
@@ -175,6 +248,29 @@ def _private_memory() -> list[Instruction]:
     ]
 
 
+def _executable(*, from_files: bool) -> list[Instruction]:
+    """Refuse memory that can be executed; `from_files`: unless from a file and not written."""
+    if not from_files:
+        return _never_executable()
+    return [
+        _low_word(2),
+        (_AND, 0, 0, _PROT_EXEC | _PROT_WRITE),
+        (_EQUAL, 0, 1, _PROT_EXEC | _PROT_WRITE),
+        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
+        (_AND, 0, 0, _PROT_EXEC),
+        (_EQUAL, 4, 0, 0),
+        _low_word(3),
+        (_AND, 0, 0, _MAP_ANONYMOUS),
+        (_EQUAL, 1, 0, 0),
+        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
+    ]
+
+
+def _clone(*, threads: bool, forks: bool) -> list[Instruction]:
+    fork = [_low_word(0), (_EQUAL, 0, 1, _CLONE_FORK), (_RETURN, 0, 0, _ALLOW)] if forks else []
+    return [*fork, *(_threads_only() if threads else [(_RETURN, 0, 0, _ERRNO | errno.EPERM)])]
+
+
 def _threads_only() -> list[Instruction]:
     return [
         _low_word(0),
@@ -183,6 +279,32 @@ def _threads_only() -> list[Instruction]:
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _ERRNO | errno.EPERM),
     ]
+
+
+def _equal(argument: int, value: int, error: int) -> list[Instruction]:
+    return [_low_word(argument), (_EQUAL, 1, 0, value), (_RETURN, 0, 0, _ERRNO | error)]
+
+
+def _reading(argument: int) -> list[Instruction]:
+    return [
+        _low_word(argument),
+        (_AND, 0, 0, _OPEN_BEYOND_READING),
+        (_EQUAL, 1, 0, 0),
+        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
+    ]
+
+
+# What a grant adds, each with the tests that its arguments must pass. The kernel takes the low
+# words of these arguments, or refuses a high one.
+_PROGRAM_ROWS = (
+    ("execveat", [*_equal(0, PROGRAM, errno.EACCES), *_equal(4, _AT_EMPTY_PATH, errno.EACCES)]),
+    ("prctl", [*_equal(0, _PR_SET_PDEATHSIG, errno.EPERM), *_equal(1, _SIGKILL, errno.EPERM)]),
+    ("seccomp", [*_equal(0, _SECCOMP_SET_MODE_FILTER, errno.EPERM), *_equal(1, 0, errno.EPERM)]),
+)
+# A program that makes sure of the directory of its output is told that it is there already: pandoc
+# gives up at any other answer, even where its output is a pipe.
+_PROGRAM_ANSWERS = (("mkdir", errno.EEXIST), ("mkdirat", errno.EEXIST))
+_READ_ROWS = (("open", _reading(1)), ("openat", _reading(2)))
 
 
 def _abort_of_self() -> list[Instruction]:

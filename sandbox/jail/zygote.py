@@ -71,6 +71,9 @@ def _preload(control: socket.socket) -> tuple[Jail, Entry, Touch]:
     # The terminal's interrupt is the gateway's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with descriptors.pipes_places_taken():
+        if order.program:
+            descriptors.hold_program(order.program)
+            privileges.empty_core_dumps()
         for module in order.preload:
             importlib.import_module(module)
         entry, warm, touch = (_resolve(name) for name in (order.entry, order.warm, order.touch))
@@ -111,7 +114,9 @@ def _settle(jail: Jail) -> None:
     # From here on nobody hears what is printed: stderr told the host of a start that failed.
     os.dup2(1, 2)
     sys.stdin = sys.stdout = sys.stderr = None
-    stray = descriptors.open_now() - {0, 1, 2}
+    stray = descriptors.open_now() - {0, 1, 2} - {rule.descriptor for rule in jail.granted}
+    if jail.spec.program:
+        stray.discard(descriptors.PROGRAM)
     jail.random_sources = descriptors.random_sources(stray)
     if stray := stray - jail.random_sources:
         raise Refused(f"preloading left descriptors open: {sorted(stray)}")
@@ -199,7 +204,12 @@ class Zygote:
         pid = self._workers.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
+        executes = bool(self._jail.spec.program)
+        if executes:
+            _end_group(pid)
         _, status, usage = os.wait4(pid, 0)
+        if executes:
+            _reap_group(pid)
         _report(
             self._control,
             spec.Exited(
@@ -216,7 +226,7 @@ class Zygote:
         trial = msgspec.msgpack.decode(self._in_a_child(self._attack), type=_Trial)
         if trial.refusal:
             raise Refused(trial.refusal)
-        layers = {attack.name: attack.layer for attack in (*probe.WALLS, *probe.FILTERED)}
+        layers = {attack.name: attack.layer for attack in (*self._walls(), *self._filtered())}
         level = self._jail.spec.level
         for name in trial.succeeded:
             accepted = level == "unsafe" or layers[name] in trial.missing
@@ -239,22 +249,24 @@ class Zygote:
     def _attack(self) -> bytes:
         """Take a worker's steps one by one and attack between them, in the throw-away child."""
         jail, succeeded, refusal = self._jail, list[str](), ""
-        walls = tuple(
-            attack
-            for attack in probe.WALLS
-            if attack.name != probe.SIGNAL or jail.landlock_abi >= landlock.ABI_SCOPES
-        )
         try:
             for step in STEPS:
                 if step.where is not Where.WORKER:
                     continue
                 take(jail, step)
                 if step.name == "descriptors":
-                    succeeded += probe.successes(walls)
-            succeeded += probe.successes(probe.FILTERED)
+                    succeeded += probe.successes(self._walls())
+            succeeded += probe.successes(self._filtered())
         except Exception as failure:  # noqa: BLE001 - told to the host
             refusal = sentence(failure)
         return msgspec.msgpack.encode(_Trial(jail.active, jail.missing, succeeded, refusal))
+
+    def _walls(self) -> tuple[probe.Attack, ...]:
+        signals = self._jail.landlock_abi >= landlock.ABI_SCOPES
+        return probe.walls(signals=signals, reads=bool(self._jail.spec.reads))
+
+    def _filtered(self) -> tuple[probe.Attack, ...]:
+        return probe.filtered(reads=bool(self._jail.spec.reads))
 
     def _in_a_child(self, task: Callable[[], bytes]) -> bytes:
         """Run `task` in a child that has a worker's pipes, and return what it returned."""
@@ -274,6 +286,22 @@ class Zygote:
         if not told:
             raise Refused(f"the self-attack ended without a word (wait status {status})")
         return told
+
+
+def _end_group(worker: int) -> None:
+    """End what a dead worker left running. Not reaped yet, it still keeps its group's number.
+
+    A fork in one of its members either sees this signal and fails, or its child gets it too.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(worker, signal.SIGKILL)
+
+
+def _reap_group(worker: int) -> None:
+    """Wait for what a dead worker did not wait for: as orphans they became the zygote's."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-worker, 0)
 
 
 class _Trial(msgspec.Struct, array_like=True):

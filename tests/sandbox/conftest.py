@@ -1,7 +1,11 @@
 """The sandbox is used from asyncio and from uvloop: what waits and fails is tested on both."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -16,3 +20,22 @@ def pytest_asyncio_loop_factories(
     if item.path.name in {"test_faults.py", "test_forkserver.py"}:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def intruder() -> Iterator[Path]:
+    """The program of a test family, with another one and a library beside it, for all to read."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler is installed")
+    source = str(Path(__file__).with_name("intruder.c"))
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        for name, flags in (
+            ("intruder", ["-static"]),
+            ("other", ["-static"]),
+            ("library.so", ["-shared", "-fPIC", "-DLIBRARY"]),
+        ):
+            made = str(Path(directory, name))
+            subprocess.run([compiler, "-O1", *flags, "-o", made, source], check=True)
+        yield Path(directory, "intruder")

@@ -66,9 +66,13 @@ def warm_with_few_processes() -> None:
 
 
 def handle(header: bytes, inputs: list[bytes]) -> Answer:
+    return take(ACTIONS, header, inputs)
+
+
+def take(actions: dict[str, Action], header: bytes, inputs: list[bytes]) -> Answer:
     name, _, argument = header.decode().partition(" ")
     try:
-        return ACTIONS[name](argument, inputs)
+        return actions[name](argument, inputs)
     except OSError as refusal:
         return b"refused " + errno.errorcode.get(refusal.errno or 0, "?").encode(), []
 

@@ -25,6 +25,10 @@ def order(
     warm: str = f"{ENTRIES}:warm",
     touch: str = f"{ENTRIES}:touch",
     preload: tuple[str, ...] = (),
+    program: Path | None = None,
+    reads: Iterable[Path] = (),
+    library: Path | None = None,
+    environment: tuple[tuple[str, str], ...] = (),
 ) -> ZygoteSpec:
     left_out = frozenset(omit)
     return ZygoteSpec(
@@ -36,6 +40,10 @@ def order(
         limits=limits,
         level=level or ("unsafe" if left_out else "strict"),
         uses=uses,
+        program=str(program or ""),
+        reads=tuple(map(str, reads)),
+        library=str(library or ""),
+        environment=environment,
         omit=left_out,
     )
 
