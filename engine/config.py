@@ -54,6 +54,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     # three descriptors and two pipes; of pipes the kernel gives an ordinary user 64 MiB, which are
     # 32 times two of 1 MiB. Beyond it new pipes are small, and slow for everybody.
     receivers_max: _Count = 32
+    # Of them, how many one account can hold: half, so slow uploads of one keep nobody else out.
+    account_receivers_max: _Count = 16
     isolation: Level = "strict"
     # Families that boot with the service. The others boot at their first conversion, which waits
     # for that, and rest again after so long without one: a family takes 30 to 150 MB.

@@ -18,6 +18,7 @@ from functools import partial
 import structlog
 
 from engine import errors, passage, planning, registry
+from engine.arrivals import Arrivals
 from engine.config import EngineConfig
 from engine.families import changed, pools
 from engine.job import Job, Output
@@ -56,7 +57,7 @@ class Engine:
         self._batches = itertools.count(1)
         self._draining = False
         self._under_way = 0
-        self._receivers = 0
+        self._arrivals = Arrivals(config.receivers_max, config.account_receivers_max)
         self._idle = asyncio.Event()
         self._idle.set()
         self._tending: asyncio.Task[None] | None = None
@@ -85,14 +86,10 @@ class Engine:
         self._check_draining()
         self._line.check(account, family=family, weight=account_weight)
 
-    def check_receivers(self, family: str = "") -> None:
+    def check_receivers(self, family: str = "", *, account: str = "") -> None:
         """Raise EngineBusy where `receive` would."""
         self._check_draining()
-        if self._receivers >= self._config.receivers_max:
-            raise errors.EngineBusy(
-                f"{self._receivers} large files arrive already, the limit; try again later",
-                retry_after_s=self._line.retry_after_s(family),
-            )
+        self._arrivals.check(account, self._line.retry_after_s(family))
 
     async def convert(self, job: Job, *, account: str = "", account_weight: float = 1.0) -> Output:
         """Run a job and read its result into memory. Raises as `conversion` does."""
@@ -122,15 +119,13 @@ class Engine:
         `job.inputs` holds its first bytes. Takes no slot until `Intake.convert`. Raises EngineBusy
         when too many arrive already, SourceTooLarge, and what `conversion` does.
         """
-        self.check_receivers(job.family)
+        self.check_receivers(job.family, account=account)
         self._note_demand(job)
         limits = self._pools[job.family].limits
         room = min(ceiling, limits.input_bytes_max)
-        with contextlib.ExitStack() as arriving:
-            self._receivers += 1
-            arriving.callback(self._arrived)
+        with self._arrivals.place(account) as arrived:
             async with self._passage(job, self._asker(account, account_weight), [room]) as through:
-                yield Intake(through, self._line, limits.input_bytes_max, arriving.close)
+                yield Intake(through, self._line, limits.input_bytes_max, arrived)
 
     @asynccontextmanager
     async def batch(
@@ -283,9 +278,6 @@ class Engine:
         with self._counted(), passage.failures(pool, job):
             async with pool.exchange(header, ceilings, job.inputs[0], asker.owner) as held:
                 yield Passage(job, asker, pool, held)
-
-    def _arrived(self) -> None:
-        self._receivers -= 1
 
     def _check_draining(self) -> None:
         if self._draining:

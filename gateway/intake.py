@@ -68,7 +68,7 @@ def check(request: web.Request, *, several: bool) -> None:
         engine.check_room(converter.family, account=account)
     announced = request.content_length or 0
     if announced > config.stream_over_bytes and not uploads.is_multipart(request):
-        engine.check_receivers()
+        engine.check_receivers(account=account)
     app[state.MEMORY].check(announced)
 
 

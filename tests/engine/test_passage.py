@@ -65,7 +65,7 @@ async def test_what_is_given_up_between_two_pieces_leaves_nothing(engine: Engine
     for step in range(3):
         with pytest.raises(ZeroDivisionError):
             await give_up(step)
-        assert (in_use(engine), engine.status().busy, engine._receivers) == (0, 0, 0)
+        assert (in_use(engine), engine.status().busy, len(engine._arrivals)) == (0, 0, 0)
     assert (await engine.convert(job())).files
 
 
@@ -73,10 +73,10 @@ async def test_a_result_that_waits_to_be_fetched_keeps_nobody_from_arriving(
     engine: Engine,
 ) -> None:
     async with engine.receive(job(PHOTO), ceiling=len(PHOTO)) as intake:
-        assert engine._receivers == 1
+        assert len(engine._arrivals) == 1
         await intake.convert()
-        assert engine._receivers == 0
-    assert engine._receivers == 0
+        assert len(engine._arrivals) == 0
+    assert len(engine._arrivals) == 0
 
 
 async def test_only_so_many_files_arrive_at_once(engine: Engine) -> None:

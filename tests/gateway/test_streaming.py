@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from engine.arrivals import Arrivals
 from gateway import state
 from gateway.receipt_desk import HEADER
 from gateway.receipt_keys import ReceiptKeys
@@ -52,7 +53,7 @@ async def passing_all(service: Service, **upload: Any) -> AsyncIterator[Service]
         yield fresh
         await fresh.quiet()
         assert fresh.app[state.MEMORY].taken == 0
-        assert fresh.engine._receivers == 0
+        assert len(fresh.engine._arrivals) == 0
         assert running(fresh) == 0
 
 
@@ -228,14 +229,12 @@ async def test_a_receipt_has_the_digests_of_what_passed_through(
     assert receipt.output == digest(reply.body)
 
 
+@pytest.mark.parametrize(("places", "account_places"), [(1, 1), (2, 1)])
 async def test_when_enough_files_arrive_the_next_is_refused_before_its_body(
-    streaming: Service, customer: Customer
+    streaming: Service, customer: Customer, places: int, account_places: int
 ) -> None:
     engine = streaming.engine
-    config, engine._config = (
-        engine._config,
-        msgspec.structs.replace(engine._config, receivers_max=1),
-    )
+    arrivals, engine._arrivals = engine._arrivals, Arrivals(places, account_places)
     try:
         async with await half_sent(streaming, customer) as first, await streaming.open() as second:
             await second.post("bmp/png", customer, LENGTH, "Expect: 100-continue")
@@ -245,7 +244,7 @@ async def test_when_enough_files_arrive_the_next_is_refused_before_its_body(
             await first.send(BODY[HALF:])
             assert (await first.answer()).status == 200
     finally:
-        engine._config = config
+        engine._arrivals = arrivals
     assert await streaming.kinds(customer) == ["consumption"]
 
 
