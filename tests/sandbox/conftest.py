@@ -22,6 +22,14 @@ def pytest_asyncio_loop_factories(
     return {"uvloop": uvloop.new_event_loop}
 
 
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A directory that the worker's user gets at, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
 @pytest.fixture(scope="session")
 def intruder() -> Iterator[Path]:
     """The program of a test family, with another one and a library beside it, for all to read."""

@@ -1,6 +1,6 @@
 """A program: start a zygote where the kernel offers less, and say what came of it, as JSON.
 
-    python -m tests.sandbox.lesser_kernel LEVEL [CALL=ERRNO ...]
+    python -m tests.sandbox.lesser_kernel LEVEL[:PATH TO READ] [CALL=ERRNO ...]
 
 Each named system call answers that errno without being run, for this process and all it starts;
 0 is the answer of a kernel that claims to have done it.
@@ -14,6 +14,7 @@ import os
 import platform
 import struct
 import sys
+from pathlib import Path
 
 from sandbox.errors import SandboxUnavailable
 from sandbox.jail.syscalls import number, prctl, syscall
@@ -37,9 +38,10 @@ def offer_less(answers: dict[str, int]) -> None:
     syscall("seccomp", 1, 0, header)
 
 
-async def start(level: str) -> dict[str, object]:
+async def start(level: str, path: str) -> dict[str, object]:
+    reads = (Path(path),) if path else ()
     try:
-        async with zygote(order(level=level)) as server:  # type: ignore[arg-type]
+        async with zygote(order(level=level, reads=reads)) as server:  # type: ignore[arg-type]
             reply = await ask(server, "echo", [b"works"])
             return {
                 "user": os.getuid(),
@@ -55,4 +57,5 @@ if __name__ == "__main__":
     pairs = [argument.split("=") for argument in sys.argv[2:]]
     if pairs:
         offer_less({call: getattr(errno, name, 0) for call, name in pairs})
-    print(json.dumps(asyncio.run(start(sys.argv[1]))))  # noqa: T201 - its output
+    level, _, path = sys.argv[1].partition(":")
+    print(json.dumps(asyncio.run(start(level, path))))  # noqa: T201 - its output

@@ -6,8 +6,17 @@ import struct
 
 import pytest
 
-from sandbox.jail.seccomp import ALLOWED, INSPECTED, NEVER, REFUSED, assemble
-from sandbox.jail.syscalls import number
+from sandbox.jail.descriptors import PROGRAM
+from sandbox.jail.seccomp import (
+    ALLOWED,
+    INSPECTED,
+    NEVER,
+    REFUSED,
+    WITH_PROGRAM,
+    WITH_READS,
+    assemble,
+)
+from sandbox.jail.syscalls import _TABLE, number
 
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ALLOW, KILL = "allow", "kill"
@@ -21,9 +30,16 @@ def answer(
     threads: bool = False,
     arch: int = 0,
     calls: tuple[str, ...] = (),
+    grants: frozenset[str] = frozenset(),
 ) -> object:
     """What the filter says to a call: allow, kill, or the errno."""
-    program, pid_at = assemble(threads=threads, machine=machine, calls=calls)
+    program, pid_at = assemble(
+        threads=threads,
+        machine=machine,
+        calls=calls,
+        program="program" in grants,
+        reads="reads" in grants,
+    )
     program[pid_at] = (*program[pid_at][:3], os.getpid())
     words = [*arguments, 0, 0, 0, 0, 0, 0][:6]
     data = struct.pack("<IIQ6Q", call, arch or MACHINES[machine], 0, *words)
@@ -47,10 +63,13 @@ def answer(
                 raise AssertionError(code)
 
 
-def named(machine: str, name: str, *arguments: int, threads: bool = False) -> object:
+def named(
+    machine: str, name: str, *arguments: int, threads: bool = False, grant: str = ""
+) -> object:
     call = number(name, machine)
     assert call is not None
-    return answer(machine, call, *arguments, threads=threads)
+    grants = frozenset(filter(None, (grant,)))
+    return answer(machine, call, *arguments, threads=threads, grants=grants)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -129,3 +148,64 @@ def test_threads_only_for_a_family_that_asked_and_never_a_process(machine: str) 
     assert named(machine, "clone", THREAD, threads=True) == ALLOW
     assert named(machine, "clone", FORK, threads=True) == errno.EPERM
     assert named(machine, "clone3", threads=True) == errno.ENOSYS
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_program_is_executed_by_its_descriptor_and_nothing_else_is(machine: str) -> None:
+    def asked(name: str, *arguments: int) -> object:
+        return named(machine, name, *arguments, grant="program")
+
+    assert asked("execveat", PROGRAM, 0, 0, 0, 0x1000) == ALLOW
+    assert asked("execveat", PROGRAM, 0, 0, 0, 0) == errno.EACCES
+    assert asked("execveat", PROGRAM + 1, 0, 0, 0, 0x1000) == errno.EACCES
+    assert asked("execve") == errno.EACCES
+    assert asked("clone", 0x01200011) == ALLOW
+    assert asked("clone", FORK) == asked("clone", THREAD) == errno.EPERM
+    assert asked("clone", 0x01200011 | 0x10000000) == errno.EPERM
+    assert asked("prctl", 1, 9) == ALLOW
+    assert asked("prctl", 1, 0) == asked("prctl", 4, 1) == errno.EPERM
+    assert asked("seccomp", 1, 0) == ALLOW
+    assert asked("seccomp", 1, 8) == asked("seccomp", 0, 0) == errno.EPERM
+    assert asked("wait4") == ALLOW
+    assert named(machine, "wait4") == KILL
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_reading_is_opening_without_any_flag_that_writes(machine: str) -> None:
+    reading = os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
+    assert named(machine, "openat", 0, 0, reading, grant="reads") == ALLOW
+    assert named(machine, "openat", 0, 0, reading) == errno.EACCES
+    for flag in (
+        os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC, os.O_APPEND, os.O_TMPFILE, os.O_PATH
+    ):  # fmt: skip
+        assert named(machine, "openat", 0, 0, flag, grant="reads") == errno.EACCES
+    assert named(machine, "openat2", grant="reads") == errno.EACCES
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_code_is_mapped_from_files_only_and_never_to_be_written(machine: str) -> None:
+    private, shared, anonymous = 0x02, 0x01, 0x20
+    read_execute, everything = 0x5, 0x7
+    for arguments, expected in {
+        (read_execute, private): ALLOW,
+        (everything, private): errno.EACCES,
+        (read_execute, private | anonymous): errno.EACCES,
+        (read_execute, shared): errno.EACCES,
+        (0x3, private | anonymous): ALLOW,
+    }.items():
+        assert named(machine, "mmap", 0, 4096, *arguments, grant="reads") == expected
+    assert named(machine, "mprotect", 0, 4096, read_execute, grant="reads") == errno.EACCES
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_grant_adds_its_rows_and_leaves_the_others_alone(machine: str) -> None:
+    changed = {
+        "program": {*WITH_PROGRAM, "mkdir", "mkdirat"},
+        "reads": {*WITH_READS, "open", "openat"},
+    }
+    names = {*ALLOWED, *INSPECTED, *NEVER, *(name for row in REFUSED.values() for name in row)}
+    for grant, expected in changed.items():
+        for name in {*names, *WITH_PROGRAM, *WITH_READS} & _TABLE.keys():
+            if number(name, machine) is not None and name not in expected:
+                same = named(machine, name) == named(machine, name, grant=grant)
+                assert same, (grant, name)
