@@ -40,15 +40,19 @@ def convert(
     *,
     operation: str | None = None,
     bounds: Bounds | None = None,
+    companions: tuple[str, ...] = (),
     **options: object,
 ) -> Reply:
-    """Convert; options are turned into the strings that a query would hold."""
+    """Convert; options are turned into the strings that a query would hold.
+
+    `companions` are the formats of the uploads after the first, where they are not `source`.
+    """
     inputs = uploads if isinstance(uploads, list) else [uploads]
     converter = converter_for(source, target, operation, inputs=len(inputs))
     texts = {name: _as_query(value) for name, value in options.items()}
     request = TaskRequest(
         converter=converter.name,
-        sources=(source,) * len(inputs),
+        sources=(source, *companions) if companions else (source,) * len(inputs),
         target=target,
         options=msgspec.to_builtins(parse_options(converter, texts, target=target)),
         bounds=bounds or family_of(converter).bounds,

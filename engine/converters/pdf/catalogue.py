@@ -6,7 +6,12 @@ import msgspec
 from msgspec import Meta
 
 from engine.converter import Converter, Family
-from engine.converters.pdf import catalogue_documents, catalogue_layout, catalogue_pages
+from engine.converters.pdf import (
+    catalogue_documents,
+    catalogue_layout,
+    catalogue_marks,
+    catalogue_pages,
+)
 from engine.converters.pdf.catalogue_terms import (
     FILES_MAX,
     DocumentOptions,
@@ -67,7 +72,9 @@ class ImagesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 _OWN: tuple[Converter, ...] = (
-    declare("text", "Take the text out", TextOptions, module="text", targets=("txt",)),
+    declare(
+        "text", "Take the text out", TextOptions, module="text", targets=("txt",), default=True
+    ),
     declare(
         "images",
         "Put images on pages",
@@ -75,11 +82,18 @@ _OWN: tuple[Converter, ...] = (
         module="images",
         sources=IMAGES,
         inputs_max=FILES_MAX,
+        default=True,
     ),
 )
 # Each topic has a module of its own that holds its options and its converters; the order is that
 # of lists shown to people, and the first that takes several files is chosen for several.
-_TOPICS = (catalogue_pages, catalogue_layout, catalogue_documents, catalogue_content)
+_TOPICS = (
+    catalogue_pages,
+    catalogue_layout,
+    catalogue_marks,
+    catalogue_documents,
+    catalogue_content,
+)
 CONVERTERS: tuple[Converter, ...] = (
     *(converter for topic in _TOPICS for converter in topic.CONVERTERS),
     *_OWN,

@@ -4,6 +4,7 @@ A page has its own coordinates (points, upwards) and two entries that change how
 turns it clockwise, UserUnit says how large its point is. Options speak of the page as it is seen.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -115,3 +116,72 @@ def lying(size: tuple[float, float], *, wide: bool) -> tuple[float, float]:
 def number(value: float) -> str:
     """A number as content streams have it: no exponent, four decimals at the most."""
     return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+# Six numbers of a transformation: x' = a x + c y + e, y' = b x + d y + f (ISO 32000-1, 8.3.3).
+Transform = tuple[float, float, float, float, float, float]
+
+
+def seen_to_page(seen: View) -> Transform:
+    """From points as seen, counted from the lower left corner, to the page's own coordinates."""
+    box, point = seen.box, 1 / seen.unit
+    return {
+        0: (point, 0.0, 0.0, point, box.left, box.bottom),
+        90: (0.0, point, -point, 0.0, box.right, box.bottom),
+        180: (-point, 0.0, 0.0, -point, box.right, box.top),
+        270: (0.0, -point, point, 0.0, box.left, box.top),
+    }[seen.turn]
+
+
+def then(first: Transform, second: Transform) -> Transform:
+    """Both, one after the other."""
+    a, b, c, d, e, f = first
+    p, q, r, s, t, u = second
+    return (
+        a * p + b * r,
+        a * q + b * s,
+        c * p + d * r,
+        c * q + d * s,
+        e * p + f * r + t,
+        e * q + f * s + u,
+    )
+
+
+def turned(size: tuple[float, float], scale: float, degrees: float) -> tuple[float, float]:
+    """How wide and high something is after scaling and turning."""
+    sine, cosine = abs(math.sin(math.radians(degrees))), abs(math.cos(math.radians(degrees)))
+    width, height = size[0] * scale, size[1] * scale
+    return width * cosine + height * sine, width * sine + height * cosine
+
+
+def centred(
+    size: tuple[float, float], centre: tuple[float, float], scale: float, degrees: float
+) -> Transform:
+    """Something that lies at the origin, scaled, turned counter-clockwise, its middle put here."""
+    angle = math.radians(degrees)
+    a, b = scale * math.cos(angle), scale * math.sin(angle)
+    middle = size[0] / 2, size[1] / 2
+    return (
+        a,
+        b,
+        -b,
+        a,
+        centre[0] - a * middle[0] + b * middle[1],
+        centre[1] - b * middle[0] - a * middle[1],
+    )
+
+
+def anchored(
+    place: str, room: tuple[float, float], size: tuple[float, float], margin: float
+) -> tuple[float, float]:
+    """The middle of something of this size at a place such as "top-left" or "centre"."""
+    across, up = room[0] / 2, room[1] / 2
+    if "left" in place:
+        across = margin + size[0] / 2
+    elif "right" in place:
+        across = room[0] - margin - size[0] / 2
+    if "top" in place:
+        up = room[1] - margin - size[1] / 2
+    elif "bottom" in place:
+        up = margin + size[1] / 2
+    return across, up

@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine.converter import Converter, Work
 from engine.converters.opening import PLUGINS
-from engine.converters.pdf import catalogue, catalogue_documents, catalogue_pages
+from engine.converters.pdf import catalogue, catalogue_documents, catalogue_pages, lettering
 from engine.converters.pdf.content import warm as content
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
@@ -30,6 +30,7 @@ _TRIALS: Mapping[str, tuple[dict[str, object], ...]] = {
     "pdf.crop": ({"mode": "auto", "uniform": True},),
     "pdf.delete": ({"pages": "1"},),
     "pdf.nup": ({"frame": True},),
+    "pdf.watermark": ({"text": "warm", "layer": "under"}, {"text": "warm", "position": "tiled"}),
     "pdf.split": ({"size_mb": 1.0},),
 }
 
@@ -39,6 +40,7 @@ _touchstone: list[Buffer] = []
 
 def warm() -> None:
     """Run each operation on a plain, an encrypted and a broken document, and each image format."""
+    lettering.load()
     content.warm()  # first: it decides where pdfium finds typefaces
     plain = _sample()
     _touchstone.append(plain)
