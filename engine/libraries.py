@@ -10,7 +10,19 @@ from importlib.metadata import PackageNotFoundError, version
 
 # By family, the distributions whose code touches a customer's file.
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "image": ("cykooz-resizer", "pillow"),
+    "data": (
+        "fastavro",
+        "lxml",
+        "msoffcrypto-tool",
+        "olefile",
+        "pyarrow",
+        "python-calamine",
+        "pyyaml",
+        "tomli-w",
+        "xlsxwriter",
+    ),
+    "image": ("blurhash", "cykooz-resizer", "imagequant", "pi-heif", "pillow", "zxing-cpp"),
+    "ocr": ("fonttools", "img2pdf", "pikepdf", "pillow", "pypdfium2", "tesserocr"),
     "pdf": ("img2pdf", "pikepdf", "pillow", "pypdfium2"),
 }
 

@@ -74,6 +74,11 @@ def to_srgb(image: Image.Image, icc: bytes | None, warnings: list[str]) -> Image
     return converted
 
 
+def opened_profile(icc: bytes) -> ImageCms.ImageCmsProfile | None:
+    """The profile in these bytes, or None where they are none."""
+    return _profile(icc, [])
+
+
 def is_profile(icc: bytes | None, warnings: list[str]) -> bool:
     """Whether these bytes are a colour profile that can be read; says so where they are not."""
     return icc is not None and _profile(icc, warnings) is not None

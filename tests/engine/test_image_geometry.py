@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.converters.image.geometry import lay_out
+from engine.converters.raster.geometry import lay_out
 
 _SIDES = st.integers(1, 5000)
 _FITS = st.sampled_from(["inside", "outside", "cover", "contain", "fill"])

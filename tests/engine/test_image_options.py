@@ -6,7 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
-from engine.converters.image.resample import resample
+from engine.converters.raster.resample import resample
 from tests.engine.calls import convert, sample
 from tests.engine.judges import Seen, psnr, run
 

@@ -101,7 +101,7 @@ def test_an_impossible_pair_says_what_there_is_instead() -> None:
 
 def test_too_many_files_are_refused_with_the_number() -> None:
     with pytest.raises(errors.SourceCountInvalid, match="takes one file and 2 were sent"):
-        converter_for("png", "webp", inputs=2)
+        converter_for("psd", "json", inputs=2)
 
 
 @pytest.mark.parametrize(

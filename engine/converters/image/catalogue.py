@@ -6,127 +6,96 @@ import msgspec
 from msgspec import Meta
 
 from engine.converter import Converter, Family
-from engine.errors import OptionInvalid
+from engine.converters.raster.options import ImageOptions, check_options
 from engine.job import Bounds
 from sandbox.limits import MIB, Limits
 
+__all__ = ["CONVERTERS", "FAMILY", "RASTER", "SOURCES", "TARGETS", "ImageOptions"]
+
+# What the web and cameras are made of; the pdf family puts these on pages as they are.
 RASTER = ("jpeg", "png", "webp", "avif", "gif", "tiff", "bmp")
+_OTHERS = ("ico", "icns", "jp2", "tga", "ppm", "pgm", "pbm", "dds", "pcx", "sgi")
+TARGETS = (*RASTER, *_OTHERS)
+_READ_ONLY = ("heic", "psd", "cur", "pnm")
+SOURCES = (*TARGETS, *_READ_ONLY)
+# What a watermark may be.
+MARKS = ("png", "webp", "gif", "avif", "jpeg")
+# Pictures of one document: their sum in memory is bounded by one at a time being decoded.
+_FILES_MAX = 100
 
-# 16,384 pixels is the widest WebP, and wider than any screen or print we were asked for.
-_Side = Annotated[int, Meta(ge=1, le=16_384)]
-_Percent = Annotated[int, Meta(ge=1, le=100)]
-_Effort = Annotated[int, Meta(ge=1, le=9)]
+
+class NoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of image.metadata: there are none."""
 
 
-class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of image.convert. The EXIF orientation is always applied."""
+class CodeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of image.qr. The file's text, without a line end, is what the code says."""
 
-    width: Annotated[
-        _Side | None,
+    kind: Annotated[
+        Literal[
+            "qr",
+            "micro-qr",
+            "data-matrix",
+            "aztec",
+            "pdf417",
+            "code-128",
+            "code-39",
+            "code-93",
+            "codabar",
+            "itf",
+            "ean-13",
+            "ean-8",
+            "upc-a",
+            "upc-e",
+        ],
+        Meta(description="Which kind of code is drawn.", examples=["data-matrix"]),
+    ] = "qr"
+    scale: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Pixels of the narrowest bar or dot.", examples=[4]),
+    ] = 8
+    correction: Annotated[
+        Literal["low", "medium", "quartile", "high"],
         Meta(
-            description="Width of the result in pixels. With only one of width and height, the"
-            " other follows from the proportions. Absent: as the source.",
-            examples=[800],
+            description="How much of a QR code may be covered: 7, 15, 25 or 30 percent.",
+            examples=["high"],
         ),
-    ] = None
-    height: Annotated[
-        _Side | None,
-        Meta(description="Height of the result in pixels; see width.", examples=[600]),
-    ] = None
-    fit: Annotated[
-        Literal["inside", "outside", "cover", "contain", "fill"],
-        Meta(
-            description="How the image meets width x height. inside: as large as fits, proportions"
-            " kept. outside: as small as covers, proportions kept. cover: fills it exactly, cut"
-            " equally at opposite edges. contain: as inside, then padded with the background to the"
-            " exact size. fill: stretched to the exact size.",
-            examples=["cover"],
-        ),
-    ] = "inside"
-    enlarge: Annotated[
+    ] = "medium"
+    margin: Annotated[
         bool,
         Meta(
-            description="Whether an image smaller than width x height is scaled up.",
+            description="Whether there is an empty margin around it, which readers need.",
             examples=[True],
         ),
-    ] = False
-    quality: Annotated[
-        _Percent | None,
-        Meta(
-            description="Quality of a lossy target, 1 to 100. Absent: JPEG 80, WebP 80, AVIF 60.",
-            examples=[85],
-        ),
-    ] = None
-    lossless: Annotated[
+    ] = True
+    caption: Annotated[
         bool,
-        Meta(
-            description="WebP without loss. PNG, TIFF and BMP always are; JPEG and AVIF cannot be.",
-            examples=[True],
-        ),
+        Meta(description="Write the text below a code of bars.", examples=[True]),
     ] = False
-    effort: Annotated[
-        _Effort | None,
+
+
+class ReadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of image.barcode: QR codes and barcodes anywhere in the picture are read."""
+
+    kinds: Annotated[
+        Literal["all", "qr", "matrix", "bars"],
         Meta(
-            description="How long a PNG, WebP or AVIF encoder tries for a smaller file: 1 is"
-            " fastest, 9 smallest. Absent: a fair balance, faster for very large images.",
-            examples=[7],
-        ),
-    ] = None
-    progressive: Annotated[
-        bool,
-        Meta(description="A JPEG that appears coarse to fine while loading.", examples=[True]),
-    ] = False
-    chroma: Annotated[
-        Literal["4:2:0", "4:2:2", "4:4:4"],
-        Meta(
-            description="Colour resolution of JPEG and AVIF. 4:4:4 keeps coloured lines crisp.",
-            examples=["4:4:4"],
-        ),
-    ] = "4:2:0"
-    background: Annotated[
-        str,
-        Meta(
-            pattern="^(#?([0-9a-fA-F]{6}|[0-9a-fA-F]{8})|white|black|transparent)$",
-            max_length=11,
-            description="Colour behind transparent pixels where the target has no transparency, and"
-            " of the padding of fit=contain: RRGGBB or RRGGBBAA in hexadecimal, white, black or"
-            " transparent (which is white where the target has no transparency).",
-            examples=["ffe4c4"],
-        ),
-    ] = "transparent"
-    metadata: Annotated[
-        Literal["strip", "keep"],
-        Meta(
-            description="strip: no EXIF (place, camera, date), XMP or comments in the result."
-            " keep: EXIF, XMP and resolution are carried over where the target can hold them.",
-            examples=["keep"],
-        ),
-    ] = "strip"
-    icc: Annotated[
-        Literal["srgb", "keep"],
-        Meta(
-            description="srgb: colours are converted to sRGB, which every viewer shows right."
-            " keep: numbers and embedded profile stay as they are, CMYK included where the target"
-            " can hold it.",
-            examples=["keep"],
-        ),
-    ] = "srgb"
-    frames: Annotated[
-        Literal["all", "first"],
-        Meta(
-            description="all: an animation stays one (GIF, WebP, AVIF, PNG), a multi-page TIFF"
-            " keeps its pages (TIFF). first: the first frame or page only.",
-            examples=["first"],
+            description="Which codes to look for. qr: QR codes only. matrix: all with dots. bars:"
+            " all with bars.",
+            examples=["qr"],
         ),
     ] = "all"
 
 
-def check_options(options: ImageOptions, target: str) -> None:
-    """Refuse what the target format cannot do. Raises OptionInvalid."""
-    if options.lossless and target in {"jpeg", "avif"}:
-        raise OptionInvalid(
-            f"lossless: {target} has no lossless mode here; choose webp, png or tiff"
-        )
+class BlurhashOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of image.blurhash: a few characters that stand for the picture until it is loaded."""
+
+    across: Annotated[
+        int, Meta(ge=1, le=9, description="Patches of colour from left to right.", examples=[4])
+    ] = 4
+    down: Annotated[
+        int, Meta(ge=1, le=9, description="Patches of colour from top to bottom.", examples=[3])
+    ] = 3
 
 
 CONVERTERS: tuple[Converter, ...] = (
@@ -134,18 +103,88 @@ CONVERTERS: tuple[Converter, ...] = (
         name="image.convert",
         family="image",
         title="Convert and resize an image",
-        sources=RASTER,
-        targets=RASTER,
+        sources=SOURCES,
+        targets=TARGETS,
         options=ImageOptions,
         check=check_options,
+        default=True,
         run="engine.converters.image.convert:convert",
+    ),
+    Converter(
+        name="image.watermark",
+        family="image",
+        title="Lay a second picture over an image",
+        sources=SOURCES,
+        targets=TARGETS,
+        options=ImageOptions,
+        check=check_options,
+        inputs_min=2,
+        inputs_max=2,
+        companions=MARKS,
+        run="engine.converters.image.convert:watermark",
+    ),
+    Converter(
+        name="image.pdf",
+        family="image",
+        title="Put pictures on pages",
+        sources=(*_OTHERS, *_READ_ONLY),
+        targets=("pdf",),
+        options=ImageOptions,
+        check=check_options,
+        inputs_max=_FILES_MAX,
+        default=True,
+        run="engine.converters.image.convert:bind",
+    ),
+    Converter(
+        name="image.metadata",
+        family="image",
+        title="Say what an image is and what it tells about itself",
+        sources=SOURCES,
+        targets=("json",),
+        options=NoOptions,
+        default=True,
+        run="engine.converters.image.describe:describe",
+    ),
+    Converter(
+        name="image.qr",
+        family="image",
+        title="Draw a QR code or barcode",
+        sources=("txt",),
+        targets=("png", "svg"),
+        options=CodeOptions,
+        run="engine.converters.image.codes:draw",
+    ),
+    Converter(
+        name="image.barcode",
+        family="image",
+        title="Read QR codes and barcodes",
+        sources=SOURCES,
+        targets=("txt", "json"),
+        options=ReadOptions,
+        run="engine.converters.image.codes:read",
+    ),
+    Converter(
+        name="image.blurhash",
+        family="image",
+        title="Make a BlurHash",
+        sources=SOURCES,
+        targets=("txt",),
+        options=BlurhashOptions,
+        run="engine.converters.image.placeholder:blurhash",
     ),
 )
 
 FAMILY = Family(
     name="image",
-    needs=("PIL", "cykooz_resizer"),
-    preload=("engine.task", "engine.converters.image.convert", "engine.converters.image.warm"),
+    needs=("PIL", "blurhash", "cykooz_resizer", "imagequant", "pi_heif", "zxingcpp"),
+    preload=(
+        "engine.task",
+        "engine.converters.image.convert",
+        "engine.converters.image.codes",
+        "engine.converters.image.describe",
+        "engine.converters.image.placeholder",
+        "engine.converters.image.warm",
+    ),
     warm="engine.converters.image.warm:warm",
     touch="engine.converters.image.warm:touch",
     # libwebp's and libaom's slowest honest case, a large picture at full effort, stays below 60 s.

@@ -4,31 +4,52 @@ A worker can open no file: what a library would load at first use has to be used
 """
 
 import io
+from collections.abc import Callable
 from itertools import product
 
 from PIL import Image, ImageCms
 
-from engine.converter import Work
-from engine.converters.image.catalogue import RASTER, ImageOptions
-from engine.converters.image.convert import convert
-from engine.converters.image.encode import Picture, encode
-from engine.converters.image.metadata import Metadata
+from engine.converter import Result, Work
+from engine.converters.image import catalogue, codes, describe, placeholder
+from engine.converters.image.convert import bind, convert, watermark
+from engine.converters.raster import fonts
+from engine.converters.raster.encode import Picture, encode
+from engine.converters.raster.metadata import Metadata
+from engine.converters.raster.options import ImageOptions
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
 
 _SIDE = 24
 # What a spare is touched with, made before the fork.
 _touchstone: list[bytes] = []
+# One picture and every option that calls a library, between them.
+_RETOUCHED = ImageOptions(
+    rotate=10,
+    trim=True,
+    blur=1,
+    sharpen=1,
+    gamma=2,
+    saturation=2,
+    watermark_text="warm \u05d0",
+    colours=16,
+)
 
 
 def warm() -> None:
     """Convert each format to each, the common options included; fail once where files do."""
-    samples = {source: _sample(source, frames=2) for source in RASTER}
-    for source, target in product(RASTER, RASTER):
+    for name in (fonts.REGULAR, fonts.BOLD):
+        fonts.content(name)
+    samples = {source: _sample(source, frames=2) for source in catalogue.TARGETS}
+    for source, target in product(catalogue.RASTER, catalogue.RASTER):
         for options in (ImageOptions(), ImageOptions(width=9, metadata="keep", icc="keep")):
             _convert(samples[source], source, target, options)
-    for source in RASTER:
+    for source in catalogue.TARGETS:
+        _convert(samples[source], source, "png", _RETOUCHED)
+        for target in set(catalogue.TARGETS) - set(catalogue.RASTER):
+            _convert(samples[source], source, target, ImageOptions())
         _fail(samples[source], source)
+    _read_only(samples["png"])
+    _operations(samples)
     plain = io.BytesIO()
     Image.new("RGB", (_SIDE, _SIDE), (200, 90, 30)).save(plain, "JPEG")
     _touchstone.append(plain.getvalue())
@@ -39,13 +60,41 @@ def touch() -> None:
     _convert(_touchstone[0], "jpeg", "jpeg", ImageOptions())
 
 
+def _read_only(picture: Buffer) -> None:
+    """Decoders of what is never written: a small file of each kind, and for HEIC a broken one."""
+    _fail(b"\0\0\0\x18ftypheic\0\0\0\0heicmif1", "heic")
+    _fail(b"8BPS\0\1" + bytes(40), "psd")
+    _fail(b"\0\0\2\0\1\0" + bytes(40), "cur")
+    _convert(b"P2 1 1 9 5 ", "pnm", "png", ImageOptions())
+    _convert(picture, "png", "jpeg", ImageOptions(colour_space="cmyk", bytes_max=50_000))
+    _convert(picture, "png", "tiff", ImageOptions(colour_space="bitmap"))
+    _convert(picture, "png", "png", ImageOptions(colour_space="grey", crop="1:1"))
+
+
+def _operations(samples: dict[str, Buffer]) -> None:
+    """The other operations, each on a picture that it takes."""
+    _call(watermark, (samples["png"], samples["png"]), "png", "png", ImageOptions())
+    _call(bind, (samples["tga"],), "tga", "pdf", ImageOptions())
+    _call(bind, (samples["tga"],), "tga", "pdf", ImageOptions(lossless=True))
+    _call(placeholder.blurhash, (samples["jpeg"],), "jpeg", "txt", catalogue.BlurhashOptions())
+    for source in catalogue.RASTER:
+        _call(describe.describe, (samples[source],), source, "json", catalogue.NoOptions())
+    code = _call(codes.draw, (b"warm",), "txt", "png", catalogue.CodeOptions(caption=True))
+    _call(codes.draw, (b"warm",), "txt", "svg", catalogue.CodeOptions(kind="code-128"))
+    for target in ("txt", "json"):
+        _call(codes.read, (code,), "png", target, catalogue.ReadOptions())
+
+
 def _sample(target: str, *, frames: int) -> Buffer:
-    pictures = [Image.linear_gradient("L").resize((_SIDE, _SIDE)).convert("RGB")]
+    mode = {"pgm": "L", "pbm": "1", "ico": "RGBA", "icns": "RGBA"}.get(target, "RGB")
+    shade = Image.linear_gradient("L").resize((_SIDE, _SIDE))
+    pictures = [shade.convert("RGB").convert(mode)]
     pictures += [Image.new("RGB", (_SIDE, _SIDE), (200, 10 * n, 30)) for n in range(1, frames)]
     exif = Image.Exif()
     exif[0x010F] = "warm"
+    several = target in {"png", "webp", "avif", "gif", "tiff"}
     picture = Picture(
-        frames=pictures if target not in {"jpeg", "bmp"} else pictures[:1],
+        frames=pictures if several else pictures[:1],
         durations_ms=[100] * frames,
         plays=0,
         metadata=Metadata(exif=exif.tobytes(), xmp=b"<x/>", dpi=(72.0, 72.0)),
@@ -55,9 +104,24 @@ def _sample(target: str, *, frames: int) -> Buffer:
 
 
 def _convert(data: Buffer, source: str, target: str, options: ImageOptions) -> None:
-    convert(
-        Work(sources=(source,), target=target, inputs=(data,), options=options, bounds=Bounds())
+    _call(convert, (data,), source, target, options)
+
+
+def _call(
+    run: Callable[[Work], Result],
+    inputs: tuple[Buffer, ...],
+    source: str,
+    target: str,
+    options: object,
+) -> Buffer:
+    work = Work(
+        sources=(source,) * len(inputs),
+        target=target,
+        inputs=inputs,
+        options=options,
+        bounds=Bounds(),
     )
+    return run(work).files[0]
 
 
 def _fail(data: Buffer, source: str) -> None:

@@ -1,25 +1,34 @@
 """Write frames as the target format: one function a format, chosen from a table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from PIL import Image, ImageFile, PngImagePlugin
 
 from engine.converters.capped import CappedBuffer
-from engine.converters.image.catalogue import ImageOptions
-from engine.converters.image.metadata import Metadata
-from engine.converters.image.modes import to_palette
+from engine.converters.raster import icons
+from engine.converters.raster.metadata import Metadata
+from engine.converters.raster.modes import best_palette, to_palette
+from engine.converters.raster.options import ImageOptions
 from engine.errors import TargetImpossible
+from engine.formats import title
 from engine.job import Buffer
 
 # Chosen at equal SSIM on photographs; libvips' and sharp's defaults for JPEG and WebP are the same.
-_QUALITY = {"jpeg": 80, "webp": 80, "avif": 60}
+QUALITY = {"jpeg": 80, "webp": 80, "avif": 60, "jp2": 80, "pdf": 92}
+# Where a search for a size begins: beyond it files grow and eyes see nothing.
+_QUALITY_SEARCHED = 95
+# What one try may write: more than the largest size that can be asked for.
+_TRIED_BYTES_MAX = 512 * 1024 * 1024
 # Above this many pixels AVIF takes a faster speed: 12 MP at speed 6 costs 4 s, at 8 about 1 s.
 _LARGE_PIXELS = 2_000_000
 # Viewers show a frame of 10 ms or less for 100 ms; formats that would obey are told what was seen.
 _XMP_TAG = 700
 _HASTE_MS, _SEEN_MS = 10, 100
+# JPEG 2000 is told a fidelity in decibels: quality 80 is 42, where JPEG 80 lies as well.
+_DECIBELS_LEAST, _DECIBELS_STEP = 20.0, 0.28
+_INCH_MM = 25.4
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,35 +46,86 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         return self.frames[0].width * self.frames[0].height
 
 
-def encode(picture: Picture, target: str, options: ImageOptions, bytes_max: int) -> Buffer:
-    """Write the picture. Raises TargetTooLarge, TargetImpossible."""
+Encoder = Callable[[Picture, str, ImageOptions, int], Buffer]
+
+
+def encode(
+    picture: Picture,
+    target: str,
+    options: ImageOptions,
+    bytes_max: int,
+    encoders: Mapping[str, Encoder] | None = None,
+) -> Buffer:
+    """Write the picture; `encoders` are a family's own. Raises TargetTooLarge, TargetImpossible."""
+    encoder = {**_OWN, **(encoders or {})}.get(target, _by_pillow)
+    if options.bytes_max is None:
+        return encoder(picture, target, options, bytes_max)
+    return _within(options.bytes_max, encoder, picture, target, options)
+
+
+def _within(
+    bytes_max: int, encoder: Encoder, picture: Picture, target: str, options: ImageOptions
+) -> Buffer:
+    """The best quality whose result is no larger than asked, by halving. Raises TargetImpossible.
+
+    Encoders are not strictly monotonous; one that is not ends with a result that fits all the same.
+    """
+    best: Buffer | None = None
+    low, high = 1, options.quality or _QUALITY_SEARCHED
+    tried = high
+    while low <= high:
+        chosen = msgspec.structs.replace(options, quality=tried)
+        written = encoder(picture, target, chosen, _TRIED_BYTES_MAX)
+        if len(written) <= bytes_max:
+            best, low = written, tried + 1
+        else:
+            high = tried - 1
+        tried = (low + high) // 2
+    if best is None:
+        raise TargetImpossible(
+            f"even at the lowest quality this image is larger than {bytes_max} bytes as"
+            f" {target}; give a smaller width or height"
+        )
+    return best
+
+
+def _by_pillow(picture: Picture, target: str, options: ImageOptions, bytes_max: int) -> Buffer:
     buffer = CappedBuffer(bytes_max)
-    parameters = _PARAMETERS[target](picture, options)
-    frames = [_prepared(frame, target, len(picture.frames)) for frame in picture.frames]
-    if len(frames) > 1:
+    parameters = _PARAMETERS.get(target, _nothing)(picture, options)
+    count = len(picture.frames)
+    frames = [_prepared(frame, target, options, count) for frame in picture.frames]
+    if count > 1:
         parameters |= {"save_all": True, "append_images": frames[1:]}
-    if target in _TIMED and len(frames) > 1:
+    if target in _TIMED and count > 1:
         parameters |= _TIMED[target](picture)
     try:
-        frames[0].save(buffer, _PILLOW_NAMES[target], **parameters)
+        frames[0].save(buffer, _PILLOW_NAMES.get(target, target.upper()), **parameters)
     except (OSError, ValueError, RuntimeError) as error:
-        raise TargetImpossible(f"this image cannot be written as {target}") from error
+        raise TargetImpossible(f"this image cannot be written as {title(target)}") from error
     return buffer.take()
 
 
-def _prepared(frame: Image.Image, target: str, count: int) -> Image.Image:
+def _prepared(frame: Image.Image, target: str, options: ImageOptions, count: int) -> Image.Image:
     """A frame with nothing in its info but what a palette needs: savers write what they find."""
     kept = frame.info.get("transparency") if frame.mode == "P" else None
     frame.info = {} if kept is None else {"transparency": kept}
-    # Diffusion flickers from frame to frame and triples an animation's size.
-    return to_palette(frame, dither=count == 1) if target == "gif" else frame
+    if target == "gif":
+        # Diffusion flickers from frame to frame and triples an animation's size.
+        return to_palette(frame, dither=count == 1, colours=options.colours or 256)
+    if options.colours is not None and frame.mode not in {"1", "P"}:
+        return best_palette(frame, options.colours)
+    return frame
+
+
+def _nothing(_picture: Picture, _options: ImageOptions) -> dict[str, Any]:
+    return {}
 
 
 def _jpeg(picture: Picture, options: ImageOptions) -> dict[str, Any]:
     # libjpeg cannot stop half way when it optimises: the buffer must hold the whole result.
     ImageFile.MAXBLOCK = max(65_536, picture.pixels * 4)
     return {
-        "quality": options.quality or _QUALITY["jpeg"],
+        "quality": options.quality or QUALITY["jpeg"],
         "optimize": True,
         "progressive": options.progressive,
         "subsampling": options.chroma,
@@ -84,7 +144,7 @@ def _png(picture: Picture, options: ImageOptions) -> dict[str, Any]:
 
 def _webp(picture: Picture, options: ImageOptions) -> dict[str, Any]:
     # libwebp has methods 0 to 6. Its quality means effort where the target is lossless.
-    quality = 75 if options.lossless else _QUALITY["webp"]
+    quality = 75 if options.lossless else QUALITY["webp"]
     return {
         "quality": options.quality or quality,
         "lossless": options.lossless,
@@ -97,7 +157,7 @@ def _webp(picture: Picture, options: ImageOptions) -> dict[str, Any]:
 def _avif(picture: Picture, options: ImageOptions) -> dict[str, Any]:
     speed = 8 if picture.pixels * len(picture.frames) > _LARGE_PIXELS else 6
     parameters = {
-        "quality": options.quality or _QUALITY["avif"],
+        "quality": options.quality or QUALITY["avif"],
         "speed": speed if options.effort is None else 10 - options.effort,
         "max_threads": 1,
         **_beside(picture, xmp=True),
@@ -128,8 +188,23 @@ def _tiff(picture: Picture, options: ImageOptions) -> dict[str, Any]:
     return parameters
 
 
-def _bmp(_picture: Picture, _options: ImageOptions) -> dict[str, Any]:
-    return {}
+def _bmp(picture: Picture, _options: ImageOptions) -> dict[str, Any]:
+    return {"dpi": picture.metadata.dpi} if picture.metadata.dpi else {}
+
+
+def _jp2(picture: Picture, options: ImageOptions) -> dict[str, Any]:
+    if options.lossless or picture.frames[0].mode == "I;16":
+        return {"irreversible": False}
+    quality = options.quality or QUALITY["jp2"]
+    return {
+        "irreversible": True,
+        "quality_mode": "dB",
+        "quality_layers": [_DECIBELS_LEAST + _DECIBELS_STEP * quality],
+    }
+
+
+def _tga(_picture: Picture, _options: ImageOptions) -> dict[str, Any]:
+    return {"compression": "tga_rle"}
 
 
 def _beside(picture: Picture, *, xmp: bool = False) -> dict[str, Any]:
@@ -160,9 +235,14 @@ def _avif_timing(picture: Picture) -> dict[str, Any]:
     return {"duration": _other_timing(picture)["duration"]}
 
 
-_PILLOW_NAMES = {
-    name: name.upper() for name in ("jpeg", "png", "webp", "avif", "gif", "tiff", "bmp")
-}
+def _icon(picture: Picture, target: str, _options: ImageOptions, bytes_max: int) -> Buffer:
+    buffer = CappedBuffer(bytes_max)
+    buffer.write(icons.WRITERS[target](picture.frames[0]))
+    return buffer.take()
+
+
+# What Pillow calls the formats, where that is not our name in capitals.
+_PILLOW_NAMES = {"jp2": "JPEG2000", "ppm": "PPM", "pgm": "PPM", "pbm": "PPM"}
 _PARAMETERS: dict[str, Callable[[Picture, ImageOptions], dict[str, Any]]] = {
     "jpeg": _jpeg,
     "png": _png,
@@ -171,6 +251,8 @@ _PARAMETERS: dict[str, Callable[[Picture, ImageOptions], dict[str, Any]]] = {
     "gif": _gif,
     "tiff": _tiff,
     "bmp": _bmp,
+    "jp2": _jp2,
+    "tga": _tga,
 }
 _TIMED: dict[str, Callable[[Picture], dict[str, Any]]] = {
     "gif": _gif_timing,
@@ -178,3 +260,5 @@ _TIMED: dict[str, Callable[[Picture], dict[str, Any]]] = {
     "avif": _avif_timing,
     "png": _other_timing,
 }
+# Written here rather than by Pillow.
+_OWN: dict[str, Encoder] = {"ico": _icon, "icns": _icon}

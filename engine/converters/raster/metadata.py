@@ -9,7 +9,7 @@ import re
 import msgspec
 from PIL import ExifTags, Image
 
-from engine.converters.image.targets import Target
+from engine.converters.raster.targets import Target
 from engine.converters.resolution import resolution
 
 _ORIENTATION = 0x0112
