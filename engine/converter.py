@@ -60,6 +60,9 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     # A shared library for its zygote (LD_PRELOAD), by its path, and environment variables.
     library: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    # Whether `touch` prepares what a conversion needs, and so is never left out. Elsewhere it only
+    # saves time while there is some.
+    prepares: bool = False
     # A fork, its confinement and its first tiny conversion take milliseconds; a zygote that needs
     # longer than this hangs, and is replaced.
     spawn_max_s: float = 3.0

@@ -74,7 +74,7 @@ class Engine:
             waiting_max=config.waiting_max,
             wait_max_s=config.wait_max_s,
         )
-        engine = cls(config, line, pools(config, line.slots))
+        engine = cls(config, line, pools(config, line))
         await engine._boot()
         return engine
 

@@ -8,6 +8,7 @@ from engine import registry
 from engine.config import EngineConfig, PoolRules
 from engine.counts import Counts
 from engine.keep import KEPT_A_SLOT
+from engine.line import Line
 from engine.pool import Pool
 from engine.workers import WorkerSource
 from sandbox.host.forkserver import Forkserver
@@ -19,9 +20,9 @@ WARM = "engine.task:warm"
 TOUCH = "engine.task:touch"
 
 
-def pools(config: EngineConfig, slots: int) -> dict[str, Pool]:
-    """A pool for each family, by name; none is started yet."""
-    return {family.name: _pool(family, config, slots) for family in registry.FAMILIES}
+def pools(config: EngineConfig, line: Line) -> dict[str, Pool]:
+    """A pool for each family, by name; none is started yet. Slots are the line's."""
+    return {family.name: _pool(family, config, line) for family in registry.FAMILIES}
 
 
 def changed(limits: Limits, changes: Mapping[str, float]) -> Limits:
@@ -38,7 +39,7 @@ def changed(limits: Limits, changes: Mapping[str, float]) -> Limits:
         raise ValueError(f"not a limit: {error}") from error
 
 
-def _pool(family: registry.Family, config: EngineConfig, slots: int) -> Pool:
+def _pool(family: registry.Family, config: EngineConfig, line: Line) -> Pool:
     counts = Counts()
 
     async def boot(limits: Limits) -> WorkerSource:
@@ -66,12 +67,13 @@ def _pool(family: registry.Family, config: EngineConfig, slots: int) -> Pool:
         limits=family.limits,
         rules=PoolRules(
             uses=config.uses,
-            kept_max=slots * KEPT_A_SLOT,
+            kept_max=line.slots * KEPT_A_SLOT,
             spawn_max_s=family.spawn_max_s,
             spare_max_s=config.spare_max_s,
             zygote_crashes_max=config.zygote_crashes_max,
             zygote_max_s=config.zygote_max_s,
             rest_after_s=None if family.name in config.started else config.rest_after_s,
         ),
+        hurried=lambda: line.waiting > 0 and not family.prepares,
         counts=counts,
     )

@@ -8,10 +8,9 @@ was the last, order its replacement at once; otherwise when the conversion is ov
 several uses belongs to its owner (`engine/keep.py`) and is forked to order.
 
 The zygote is replaced when it dies or hangs, when too many of its workers crashed, when it is old,
-and when somebody asks. Always the same way: a new one boots and forks its spares while the old one
-goes on serving; they change places; the old one closes when its last conversion is over. So no
-request fails of it. One that died or hangs, or is restarted hard, gives up its spares first; takers
-then wait for the new one.
+and when asked. Always the same way: a new one boots and forks its spares while the old one serves;
+they change places; the old one closes when its last conversion is over. So no request fails of it.
+One that died, hangs or is restarted hard gives up its spares first; takers then wait.
 
 The pool is policy only: its tests need neither processes nor a real clock (`engine/workers.py`).
 """
@@ -40,14 +39,14 @@ RESTART_FIRST_S, RESTART_MAX_S = 0.05, 5.0
 # How long a conversion waits for its worker while the zygote is replaced (a boot takes 0.1-0.3 s;
 # three tries and their back-off fit), or while one that rested boots (LibreOffice takes seconds).
 WORKER_WAIT_S, WAKE_WAIT_S = 5.0, 30.0
-# All gateways of a host, and all families of a gateway, must not boot at the same moment.
-AGE_JITTER = 0.2
+AGE_JITTER = 0.2  # families and gateways of a host shall not boot all at once
 
 
 class Pool:
     """The workers of one family.
 
-    `boot` starts a zygote. By its rules it does so in `start`, or rests until it is asked.
+    `boot` starts a zygote: in `start`, or, by its rules, when somebody asks. While it is `hurried`,
+    because somebody waits for a core, workers touch nothing ahead of their conversion.
     """
 
     def __init__(
@@ -58,15 +57,16 @@ class Pool:
         spares_max: int,
         limits: Limits,
         rules: PoolRules = PoolRules(),  # noqa: B008 (frozen)
+        hurried: Callable[[], bool] = lambda: False,
         counts: Counts | None = None,
     ) -> None:
         self.family = family
         self.counts = counts or Counts()
-        # May be changed while it runs.
-        self.spares_max = spares_max
+        self.spares_max = spares_max  # may be changed while it runs
         self._limits = limits
         self._boot = boot
         self._rules = rules
+        self._hurried = hurried
         self._keep = Keep(rules.kept_max)
         self._taken_s = 0.0
         self._age_max_s = rules.zygote_max_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret
@@ -157,7 +157,7 @@ class Pool:
 
     async def set_limits(self, limits: Limits) -> None:
         """Replace the zygote by one with other limits. Raises SandboxError as `recycle` does."""
-        if self._renewal is not None:
+        if self._renewal:
             await asyncio.wait([self._renewal])  # it may boot with the old ones
         before, self._limits = self._limits, limits
         try:
@@ -315,7 +315,7 @@ class Pool:
         """Fork a worker of the present zygote. None where that failed and it may be tried again."""
         try:
             async with asyncio.timeout(self._rules.spawn_max_s):
-                worker = await zygote.source.spawn(uses)
+                worker = await zygote.source.spawn(uses, touch=not self._hurried())
         except TimeoutError:
             if zygote is self._zygote:
                 log.error("zygote_hangs", family=self.family)
@@ -339,8 +339,8 @@ class Pool:
         """Begin to replace the zygote, unless that is under way."""
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._replace(cause), name=f"pool {self.family}")
-            # A failure was logged; nobody may be waiting for it.
-            self._renewal.add_done_callback(lambda done: done.cancelled() or done.exception())
+            # Its failure was logged.
+            self._renewal.add_done_callback(lambda end: end.cancelled() or end.exception())
         return self._renewal
 
     async def _replace(self, cause: str) -> None:

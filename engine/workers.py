@@ -82,8 +82,11 @@ class WorkerSource(Protocol):
     def pid(self) -> int:
         """Its process id on this machine."""
 
-    async def spawn(self, uses: int | None = None) -> Worker:
-        """Fork one worker and wait until it is confined and warm. ZygoteDied, WorkerCrashed."""
+    async def spawn(self, uses: int | None = None, *, touch: bool = True) -> Worker:
+        """Fork one worker and wait until it is confined. ZygoteDied, WorkerCrashed.
+
+        With `touch` it also has touched its pages.
+        """
 
     async def wait_closed(self) -> None:
         """Return when the zygote is gone, however it ended."""

@@ -81,11 +81,13 @@ class WorkerAttestation(msgspec.Struct, frozen=True, array_like=True):
 class Spawn(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Fork one worker. The worker's ends of the up and the down pipe ride on this packet.
 
-    `uses`: after so many conversions it exits of itself, whatever the host thinks.
+    `uses`: after so many conversions it exits of itself, whatever the host thinks. `touch`: it runs
+    the tiny conversion first; not where somebody waits for the core that this would take.
     """
 
     request: int
     uses: int = 1
+    touch: bool = True
 
 
 class Renew(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -97,17 +97,18 @@ class Forkserver:
         """Say whether workers can be spawned."""
         return not self._loss
 
-    async def spawn(self, uses: int | None = None) -> Worker:
+    async def spawn(self, uses: int | None = None, *, touch: bool = True) -> Worker:
         """Fork a worker and wait until it is confined and READY.
 
-        It serves `uses` conversions (as many as the zygote's spec says, if None) and exits.
+        It serves `uses` conversions (as many as the zygote's spec says, if None) and exits. With
+        `touch` it has touched its pages before; without, it is ready sooner and its first slower.
 
         Raises ZygoteDied if the zygote is gone, SandboxUnavailable if the worker cannot be
         confined or forked, another SandboxError if it ended before it was ready.
         """
         if self._loss:
             raise ZygoteDied(self._loss)
-        pending, its_up, its_down = self._new_pending(uses or self.spec.uses)
+        pending, its_up, its_down = self._new_pending(uses or self.spec.uses, touch=touch)
         try:
             await self._order_fork(pending, its_up, its_down)
             async with asyncio.timeout(_SPAWN_S):
@@ -157,19 +158,19 @@ class Forkserver:
             raise SandboxUnavailable(f"the zygote ended while booting: {said}") from None
         self._process.stop_listening()
 
-    def _new_pending(self, uses: int) -> tuple["_Pending", int, int]:
+    def _new_pending(self, uses: int, *, touch: bool) -> tuple["_Pending", int, int]:
         try:
             its_up, up, down, its_down = pipes.pipe_pair()
         except OSError as failure:
             raise SandboxUnavailable(f"{_NO_DESCRIPTORS} ({failure.strerror})") from failure
-        pending = _Pending(next(self._requests), up, down, uses)
-        self._pending[pending.request] = pending
+        pending = _Pending(spec.Spawn(next(self._requests), uses, touch), up, down)
+        self._pending[pending.order.request] = pending
         return pending, its_up, its_down
 
     async def _order_fork(self, pending: "_Pending", its_up: int, its_down: int) -> None:
         """Send a spawn order, with the worker's ends of its pipes, which are closed here."""
         try:
-            await self._order(spec.Spawn(pending.request, pending.uses), its_up, its_down)
+            await self._order(pending.order, its_up, its_down)
         finally:
             os.close(its_up)
             os.close(its_down)
@@ -262,7 +263,7 @@ class Forkserver:
             pidfd=pidfd,
             up=pending.up,
             down=pending.down,
-            uses=pending.uses,
+            uses=pending.order.uses,
             limits=self.spec.limits,
             memory=self._memory,
             on_silence=lambda: self._fail("the zygote stopped answering and was ended"),
@@ -344,9 +345,8 @@ _CUT = socket.MSG_TRUNC | socket.MSG_CTRUNC
 class _Pending:
     """A worker that was ordered: our ends of its pipes, and the future of the worker."""
 
-    def __init__(self, request: int, up: int, down: int, uses: int) -> None:
-        self.request = request
-        self.uses = uses
+    def __init__(self, order: spec.Spawn, up: int, down: int) -> None:
+        self.order = order
         self.up = up
         self.down = down
         self.worker: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()

@@ -181,7 +181,8 @@ class Zygote:
             return
         if pid == 0:
             self._jail.uses = order.uses
-            become_worker(self._jail, self._entry, self._touch, (pipes[0], pipes[1]), self._pid)
+            touch = self._touch if order.touch else _untouched
+            become_worker(self._jail, self._entry, touch, (pipes[0], pipes[1]), self._pid)
         try:
             pidfd = os.pidfd_open(pid)
         except OSError as failure:
@@ -302,6 +303,10 @@ def _reap_group(worker: int) -> None:
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-worker, 0)
+
+
+def _untouched() -> None:
+    """Leave a worker's pages as they are; its conversion will touch them."""
 
 
 class _Trial(msgspec.Struct, array_like=True):

@@ -80,13 +80,14 @@ class FakeZygote:
         self.spawned_at: list[float] = []
         self.dead = asyncio.Event()
         self.hangs = False
+        self.untouched = 0
         self.exhausted = False
 
     @property
     def idle(self) -> list[FakeWorker]:
         return [worker for worker in self.spawned if worker.alive]
 
-    async def spawn(self, uses: int | None = None) -> FakeWorker:
+    async def spawn(self, uses: int | None = None, *, touch: bool = True) -> FakeWorker:
         if self.hangs:
             await self.dead.wait()
         await asyncio.sleep(FORK_S)
@@ -95,6 +96,7 @@ class FakeZygote:
         if self.dead.is_set():
             raise ZygoteDied("gone")
         self.spawned.append(FakeWorker(self, len(self.spawned), uses=uses or 1))
+        self.untouched += not touch
         self.spawned_at.append(asyncio.get_running_loop().time())
         return self.spawned[-1]
 
@@ -107,7 +109,12 @@ class FakeZygote:
             worker.kill()
 
 
-def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2, **rules: Any) -> Pool:
+def pool_of(
+    *zygotes: FakeZygote | Exception,
+    spares: int = 2,
+    hurried: Callable[[], bool] = lambda: False,
+    **rules: Any,
+) -> Pool:
     coming = iter(zygotes)
 
     async def boot(limits: Limits) -> FakeZygote:
@@ -117,7 +124,14 @@ def pool_of(*zygotes: FakeZygote | Exception, spares: int = 2, **rules: Any) -> 
         zygote.limits = limits
         return zygote
 
-    return Pool("image", boot=boot, spares_max=spares, limits=Limits(), rules=PoolRules(**rules))
+    return Pool(
+        "image",
+        boot=boot,
+        spares_max=spares,
+        limits=Limits(),
+        rules=PoolRules(**rules),
+        hurried=hurried,
+    )
 
 
 async def run(pool: Pool, owner: Owner | None = None) -> str:

@@ -177,3 +177,18 @@ async def test_spares_that_died_while_they_waited_are_not_counted_and_are_replac
     await asyncio.sleep(1)
     assert pool.spares == 2
     await pool.close()
+
+
+@in_fake_time
+async def test_while_somebody_waits_for_a_core_no_worker_touches_its_pages_ahead() -> None:
+    zygote, waiting = FakeZygote(), False
+    pool = pool_of(zygote, hurried=lambda: waiting)
+    await pool.start()
+    await run(pool)
+    await asyncio.sleep(0.1)
+    assert zygote.untouched == 0
+    waiting = True
+    await run(pool)
+    await asyncio.sleep(0.1)
+    assert zygote.untouched == 1
+    await pool.close()
