@@ -17,6 +17,7 @@ import msgspec
 
 from engine.converter import Converter, Family
 from engine.converters.image import catalogue as image
+from engine.converters.ocr import catalogue as ocr
 from engine.converters.pdf import catalogue as pdf
 from engine.errors import ConversionUnsupported, OptionInvalid, SourceCountInvalid
 from engine.formats import find
@@ -33,7 +34,7 @@ __all__ = [
     "parse_options",
 ]
 
-_CATALOGUES = (image, pdf)
+_CATALOGUES = (image, pdf, ocr)
 
 
 def _is_installed(family: Family) -> bool:

@@ -22,7 +22,7 @@ POINTS_AN_INCH = 72.0
 # The largest side of a bitmap that pdfium draws into; further than any format here goes.
 _SIDE_MAX = 65_500
 # A size that was asked for must not become one pixel more where a float is a hair too large.
-_HAIR = 1 - 1e-9
+_HAIR = 1 - 1e-6
 
 
 class Look(NamedTuple):
@@ -112,7 +112,7 @@ def measure(
         for side, points in ((width, across), (height, down))
         if side is not None and points > 0
     ]
-    scale = min(wanted) * _HAIR if wanted else dpi / POINTS_AN_INCH * unit
+    scale = (min(wanted) if wanted else dpi / POINTS_AN_INCH * unit) * _HAIR
     size = math.ceil(across * scale), math.ceil(down * scale)
     if not all(0 < side <= _SIDE_MAX for side in size) or size[0] * size[1] > bounds.pixels_max:
         raise SourceTooComplex(
