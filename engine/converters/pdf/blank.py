@@ -2,7 +2,7 @@
 
 from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_layout import RemoveBlankOptions
-from engine.converters.pdf.files import open_document, read_pages, reading, unencrypted_warning
+from engine.converters.pdf.files import losses, open_document, read_pages, reading
 from engine.converters.pdf.outlines import read_bookmarks
 from engine.converters.pdf.pages import extract
 from engine.converters.pdf.pdfium import drawn, seen_by_pdfium
@@ -39,7 +39,7 @@ def remove_blank(work: Work) -> Result:
         if len(blank) == count:
             raise TargetImpossible("no page would be left: all are blank")
         kept = [index for index in range(count) if index not in set(blank)]
-        warnings = [_told(blank), *unencrypted_warning(source)]
+        warnings = [_told(blank), *losses(source)]
         written = extract(source, kept, read_bookmarks(source), work)
         return Result(files=(written,), warnings=tuple(warnings))
 

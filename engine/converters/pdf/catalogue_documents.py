@@ -12,13 +12,41 @@ PERMISSIONS = ("print", "modify", "copy", "annotate", "forms", "assemble")
 
 
 class CompressOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of pdf.compress. Nothing visible changes; pictures are not touched."""
+    """Options of pdf.compress. With preset=lossless nothing visible changes."""
 
+    preset: Annotated[
+        Literal["lossless", "print", "ebook", "screen"],
+        Meta(
+            description="What happens to pictures. lossless: nothing. print, ebook, screen: at most"
+            " 300, 150, 96 dots an inch and JPEG of quality 85, 75, 60, where that saves enough;"
+            " bitmaps, palettes and printing inks are left as they are.",
+            examples=["ebook"],
+        ),
+    ] = "lossless"
+    dpi: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1200,
+            description="Dots an inch in place of the preset's; 0: the preset's.",
+            examples=[200],
+        ),
+    ] = 0
+    quality: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=95,
+            description="JPEG quality in place of the preset's; 0: the preset's.",
+            examples=[70],
+        ),
+    ] = 0
     level: Annotated[
         Literal["light", "strong"],
         Meta(
             description="light: structure is packed, what is uncompressed is compressed. strong:"
-            " every compressed stream is packed again, harder, and unused resources are dropped.",
+            " what is there twice is stored once, every compressed stream is packed again, harder,"
+            " and unused resources are dropped.",
             examples=["light"],
         ),
     ] = "strong"
@@ -76,6 +104,12 @@ class UnlockOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_f
     """Options of pdf.unlock: the result opens without a password and allows everything."""
 
 
+def check_compression(options: CompressOptions, _target: str) -> None:
+    """Figures for pictures mean nothing where those are left alone. Raises OptionInvalid."""
+    if options.preset == "lossless" and (options.dpi or options.quality):
+        raise OptionInvalid("preset: dpi and quality need preset=print, ebook or screen")
+
+
 def check_protection(options: ProtectOptions, _target: str) -> None:
     """A protection without any password would protect nothing. Raises OptionInvalid."""
     if not options.user_password and not options.owner_password and options.allow == "all":
@@ -86,7 +120,13 @@ def check_protection(options: ProtectOptions, _target: str) -> None:
 
 
 CONVERTERS: tuple[Converter, ...] = (
-    declare("compress", "Make the file smaller", CompressOptions, module="documents"),
+    declare(
+        "compress",
+        "Make the file smaller",
+        CompressOptions,
+        module="compress",
+        check=check_compression,
+    ),
     declare("linearise", "Order for fast web view", LineariseOptions, module="documents"),
     declare(
         "protect",

@@ -6,7 +6,7 @@ import pikepdf
 
 from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_layout import CropOptions
-from engine.converters.pdf.files import open_document, read_pages, save, unencrypted_warning
+from engine.converters.pdf.files import losses, open_document, read_pages, save
 from engine.converters.pdf.geometry import MM, SIDE_MIN, Box, View, set_box, view
 from engine.converters.pdf.pdfium import drawn, seen_by_pdfium
 from engine.converters.pdf.ranges import parse_pages
@@ -37,7 +37,7 @@ def crop(work: Work) -> Result:
             cuts = {index: _asked(options, views[index], index) for index in chosen}
         for index, cut in cuts.items():
             _crop(document.pages[index], views[index], cut, index)
-        warnings += unencrypted_warning(document)
+        warnings += losses(document)
         return Result(files=(save(document, work),), warnings=tuple(warnings))
 
 

@@ -1,44 +1,17 @@
-"""Operations on a whole document: compress, linearise, protect, unlock (by pikepdf, over qpdf)."""
+"""Operations on a whole document: linearise, protect, unlock (by pikepdf, over qpdf)."""
 
 import os
 
-import pikepdf
-from pikepdf import Encryption, ObjectStreamMode, Permissions, StreamDecodeLevel
+from pikepdf import Encryption, Permissions
 
 from engine.converter import Result, Work
-from engine.converters.pdf.catalogue_documents import CompressOptions, ProtectOptions
+from engine.converters.pdf.catalogue_documents import ProtectOptions
 from engine.converters.pdf.files import (
+    losses,
     open_document,
     read_pages,
-    reading,
     save,
-    unencrypted_warning,
 )
-
-
-def compress(work: Work) -> Result:
-    """Pack structure and streams. Where nothing is gained, the upload itself is the result."""
-    options: CompressOptions = work.options
-    with open_document(work, 0, options.password) as document:
-        read_pages(document, work.bounds)
-        strong = options.level == "strong"
-        if strong:
-            pikepdf.settings.set_flate_compression_level(9)  # zlib's own default is 6
-            with reading():
-                document.remove_unreferenced_resources()
-        written = save(
-            document,
-            work,
-            object_stream_mode=ObjectStreamMode.generate,
-            stream_decode_level=StreamDecodeLevel.generalized,
-            recompress_flate=strong,
-            linearize=options.linearise,
-        )
-        warnings = unencrypted_warning(document)
-    upload = work.inputs[0]
-    if len(written) >= len(upload) and not warnings and not options.linearise:
-        return Result(files=(upload,), warnings=("the document could not be made smaller",))
-    return Result(files=(written,), warnings=warnings)
 
 
 def linearise(work: Work) -> Result:
@@ -46,7 +19,7 @@ def linearise(work: Work) -> Result:
     with open_document(work, 0, work.options.password) as document:
         read_pages(document, work.bounds)
         written = save(document, work, linearize=True)
-        return Result(files=(written,), warnings=unencrypted_warning(document))
+        return Result(files=(written,), warnings=losses(document))
 
 
 def protect(work: Work) -> Result:

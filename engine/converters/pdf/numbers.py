@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_marks import BatesOptions, NumberOptions
-from engine.converters.pdf.files import open_document, read_pages, save, unencrypted_warning
+from engine.converters.pdf.files import losses, open_document, read_pages, save
 from engine.converters.pdf.geometry import MM, anchored, centred, seen_to_page, then, view
 from engine.converters.pdf.lettering import check_letters, embed
 from engine.converters.pdf.ranges import parse_pages
@@ -67,5 +67,5 @@ def _write(work: Work, texts: Callable[[int], list[str]]) -> Result:
             middle = anchored(place, seen.size, stamp.size, options.margin_mm * MM)
             where = then(centred(stamp.size, middle, 1, 0), seen_to_page(seen))
             lay(page, stamp.form, [where])
-        warnings = unencrypted_warning(document)
+        warnings = losses(document)
         return Result(files=(save(document, work),), warnings=warnings)

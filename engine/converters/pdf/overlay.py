@@ -7,11 +7,11 @@ from engine.converter import Result, Work
 from engine.converters.pdf.appearances import flatten
 from engine.converters.pdf.catalogue_marks import OverlayOptions
 from engine.converters.pdf.files import (
+    losses,
     open_document,
     read_pages,
     reading,
     save,
-    unencrypted_warning,
 )
 from engine.converters.pdf.geometry import Transform, View, seen_to_page, then, view
 from engine.converters.pdf.ranges import parse_pages
@@ -39,7 +39,7 @@ def overlay(work: Work) -> Result:
             page = document.pages[index]
             where = _placed(view(other.pages[layer]), view(page), options.fit)
             lay(page, drawings[layer], [where], under=options.layer == "under")
-        warnings = dict.fromkeys([*unencrypted_warning(document), *unencrypted_warning(other)])
+        warnings = dict.fromkeys([*losses(document), *losses(other)])
         return Result(files=(save(document, work),), warnings=tuple(warnings))
 
 

@@ -13,11 +13,11 @@ import pikepdf
 from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_pages import DeleteOptions, MergeOptions, RotateOptions
 from engine.converters.pdf.files import (
+    losses,
     open_document,
     read_pages,
     reading,
     save,
-    unencrypted_warning,
 )
 from engine.converters.pdf.outlines import (
     Bookmark,
@@ -60,7 +60,7 @@ def merge(work: Work) -> Result:
                 bookmarks += (
                     _nested(source, own, index, total) if options.bookmarks == "nest" else own
                 )
-            warnings += unencrypted_warning(source)
+            warnings += losses(source)
             total += len(chosen)
             if index == 0:
                 _copy_title(source, target)
@@ -81,7 +81,7 @@ def pages(work: Work) -> Result:
         chosen = _chosen(source, work.options.pages, work)
         return Result(
             files=(extract(source, chosen, read_bookmarks(source), work),),
-            warnings=unencrypted_warning(source),
+            warnings=losses(source),
         )
 
 
@@ -95,7 +95,7 @@ def delete(work: Work) -> Result:
             raise TargetImpossible("no page would be left: pages names all of them")
         return Result(
             files=(extract(source, kept, read_bookmarks(source), work),),
-            warnings=unencrypted_warning(source),
+            warnings=losses(source),
         )
 
 
@@ -108,7 +108,7 @@ def rotate(work: Work) -> Result:
             for index in dict.fromkeys(chosen):
                 document.pages[index].rotate(options.angle, relative=True)
         written = save(document, work)
-        return Result(files=(written,), warnings=unencrypted_warning(document))
+        return Result(files=(written,), warnings=losses(document))
 
 
 def extract(

@@ -5,11 +5,11 @@ import pikepdf
 from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_layout import ResizeOptions
 from engine.converters.pdf.files import (
+    losses,
     open_document,
     read_pages,
     reading,
     save,
-    unencrypted_warning,
 )
 from engine.converters.pdf.geometry import (
     MM,
@@ -45,7 +45,7 @@ def resize(work: Work) -> Result:
             with reading():
                 page.flatten_rotation()
             _resize(page, view(page), options, moved)
-        warnings = unencrypted_warning(document)
+        warnings = losses(document)
         return Result(files=(save(document, work),), warnings=warnings)
 
 

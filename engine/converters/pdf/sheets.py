@@ -13,11 +13,11 @@ from engine.converter import Result, Work
 from engine.converters.pdf.appearances import flatten
 from engine.converters.pdf.catalogue_layout import BookletOptions, NupOptions
 from engine.converters.pdf.files import (
+    losses,
     open_document,
     read_pages,
     reading,
     save,
-    unencrypted_warning,
 )
 from engine.converters.pdf.geometry import MM, SIDE_MIN, SIZES, Box, lying, number, view
 from engine.converters.pdf.ranges import parse_pages
@@ -152,7 +152,7 @@ def _draw(
                     sheet.add_overlay(drawings[index], Rectangle(*cell))
                     if frame:
                         sheet.contents_add(_framed(source, index, cell))
-        warnings = (_DRAWN, *unencrypted_warning(source))
+        warnings = (_DRAWN, *losses(source))
         return Result(files=(save(target, work),), warnings=warnings)
 
 

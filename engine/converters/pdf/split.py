@@ -6,7 +6,7 @@ import pikepdf
 
 from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_pages import SplitOptions
-from engine.converters.pdf.files import open_document, read_pages, unencrypted_warning
+from engine.converters.pdf.files import losses, open_document, read_pages
 from engine.converters.pdf.outlines import Bookmark, read_bookmarks
 from engine.converters.pdf.pages import extract
 from engine.converters.pdf.ranges import parse_items
@@ -27,7 +27,7 @@ def split(work: Work) -> Result:
     with open_document(work, 0, options.password) as source:
         count = read_pages(source, work.bounds)
         bookmarks = read_bookmarks(source)
-        warnings += unencrypted_warning(source)
+        warnings += losses(source)
         for file in _files(source, count, bookmarks, work, warnings):
             files.append(file)
             size += len(file)

@@ -27,6 +27,7 @@ _IMPLEMENTATIONS = {
 }
 # Options beside the defaults, where those would use less than all of an operation's code.
 _TRIALS: Mapping[str, tuple[dict[str, object], ...]] = {
+    "pdf.compress": ({"preset": "screen"},),
     "pdf.crop": ({"mode": "auto", "uniform": True},),
     "pdf.delete": ({"pages": "1"},),
     "pdf.nup": ({"frame": True},),

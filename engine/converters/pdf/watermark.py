@@ -6,7 +6,7 @@ import pikepdf
 
 from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_marks import WatermarkOptions
-from engine.converters.pdf.files import open_document, read_pages, save, unencrypted_warning
+from engine.converters.pdf.files import losses, open_document, read_pages, save
 from engine.converters.pdf.geometry import (
     MM,
     Transform,
@@ -54,7 +54,7 @@ def watermark(work: Work) -> Result:
                 under=options.layer == "under",
                 opacity=options.opacity,
             )
-        warnings += unencrypted_warning(document)
+        warnings += losses(document)
         return Result(files=(save(document, work),), warnings=tuple(warnings))
 
 
