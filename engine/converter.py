@@ -57,6 +57,8 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     program: str = ""
     # What its workers may read: a system extra's own files. `sandbox/spec.py` says what that costs.
     reads: tuple[str, ...] = ()
+    # Its program's parts talk to each other through pairs of sockets, which reach nothing else.
+    pairs: bool = False
     # A shared library for its zygote (LD_PRELOAD), by its path, and environment variables.
     library: str = ""
     environment: tuple[tuple[str, str], ...] = ()

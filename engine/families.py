@@ -54,6 +54,7 @@ def _pool(family: registry.Family, config: EngineConfig, line: Line) -> Pool:
             calls=family.calls,
             program=family.program,
             reads=family.reads,
+            pairs=family.pairs,
             library=family.library,
             environment=family.environment,
             uses=config.uses,

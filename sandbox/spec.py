@@ -44,6 +44,9 @@ class ZygoteSpec(msgspec.Struct, frozen=True, kw_only=True):
     # large it is and that it exists can be seen everywhere, what it holds only here. Paths that do
     # not exist are skipped.
     reads: tuple[str, ...] = ()
+    # Workers may make pairs of connected sockets whose two ends are theirs, as a browser's
+    # parts do to talk to each other. No other socket.
+    pairs: bool = False
     # A shared library that is loaded into the zygote before everything else, by its path.
     library: str = ""
     # Environment variables of the zygote and its workers besides those that all have.

@@ -76,6 +76,7 @@ class Jail:
                 calls=self.spec.calls,
                 program=bool(self.spec.program),
                 reads=bool(self.spec.reads),
+                pairs=self.spec.pairs,
             )
         if self.landlock_abi:
             rules = landlock.ruleset(self.landlock_abi, self.granted)

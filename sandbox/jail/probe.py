@@ -115,6 +115,7 @@ FILTERED = (
     Attack("look at a file", "filter", _reached("newfstatat", _AT_FDCWD, None, None, 0)),
     Attack("open an inet socket", "filter", _reached("socket", 2, 1, 0)),
     Attack("open a unix socket", "filter", _reached("socket", 1, 1, 0)),
+    Attack("make a datagram pair", "filter", _reached("socketpair", 1, 2, 0, None)),
     Attack("connect", "filter", _reached("connect", 99, None, 0)),
     Attack("make a memfd", "filter", _reached("memfd_create", None, 0)),
     Attack("execute", "filter", _reached("execve", None, None, None)),
@@ -152,8 +153,9 @@ QUICK = tuple(
     if attack.name in {"create a file", "open an inet socket", "make a memfd", "signal"}
 )
 
-# What a family that reads files does honestly.
+# What a family that reads files does honestly, and one that was granted a call.
 _READING = frozenset({"open a file", "look at a file"})
+_BY_CALL = {"dup": "double a descriptor"}
 
 
 def walls(*, signals: bool, reads: bool) -> tuple[Attack, ...]:
@@ -166,9 +168,12 @@ def walls(*, signals: bool, reads: bool) -> tuple[Attack, ...]:
     )
 
 
-def filtered(*, reads: bool) -> tuple[Attack, ...]:
+def filtered(*, reads: bool, calls: tuple[str, ...]) -> tuple[Attack, ...]:
     """The attacks that this family's filter must refuse."""
-    return tuple(attack for attack in FILTERED if not (reads and attack.name in _READING))
+    honest = {_BY_CALL[call] for call in calls if call in _BY_CALL}
+    if reads:
+        honest |= _READING
+    return tuple(attack for attack in FILTERED if attack.name not in honest)
 
 
 def successes(attacks: tuple[Attack, ...]) -> list[str]:

@@ -10,12 +10,14 @@ back; killed, they would take the conversion along. Four calls are decided by th
     tgkill    only SIGABRT to itself: abort() must look like an abort, not like a violation
     clone     only threads, and only for a family that asked for threads
 
-Two grants widen the table for a family that has them, and nothing else does (`calls` cannot):
+Three grants widen the table for a family that has them, and nothing else does (`calls` cannot):
 
     program   fork and wait for a child that executes descriptor PROGRAM, and nothing else; what
               every C library does at a program's start
     reads     open for reading and look at files (which ones, Landlock says); map code from a file,
               never writable, never from anonymous memory
+    pairs     make pairs of connected sockets, both ends its own: how the parts of a browser talk to
+              each other. The kernel takes no address for such a socket: nothing else is reached
 
 clone3 answers ENOSYS, so that glibc falls back to clone, whose flags a filter can see. The machine
 word is checked first, and numbers of x86's x32 table are refused with it. The filter is assembled
@@ -95,6 +97,9 @@ _CLONE_FORK = 0x01200011
 _AT_EMPTY_PATH = 0x1000
 _PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 _SECCOMP_SET_MODE_FILTER = 1
+# SOCK_STREAM is 1 and SOCK_SEQPACKET 5: both are connected, and what differs is masked out, as are
+# the flags.
+_AF_UNIX, _SOCK_CONNECTED, _SOCK_TYPE_MASK = 1, 0b0001, 0b1011
 _MAP_ANONYMOUS, _PROT_WRITE = 0x20, 0x02
 # Every flag of open(2) that writes, creates, cuts short, or opens past Landlock (O_PATH).
 _OPEN_BEYOND_READING = (
@@ -133,6 +138,7 @@ class Filter:
         calls: Sequence[str] = (),
         program: bool = False,
         reads: bool = False,
+        pairs: bool = False,
         machine: str | None = None,
     ) -> None:
         instructions, self._pid_at = assemble(
@@ -140,6 +146,7 @@ class Filter:
             calls=calls,
             program=program,
             reads=reads,
+            pairs=pairs,
             machine=machine or platform.machine(),
         )
         self._code, self._header = _loadable(instructions)
@@ -173,6 +180,7 @@ def assemble(
     calls: Sequence[str] = (),
     program: bool = False,
     reads: bool = False,
+    pairs: bool = False,
 ) -> tuple[list[Instruction], int]:
     """Return the instructions, and the index of the one that compares with the own pid.
 
@@ -196,7 +204,11 @@ def assemble(
     # Behind the comparison of the number and the load of the first argument.
     pid_at = len(made) + 2
     made += _when("tgkill", machine, _abort_of_self())
-    for granted, rows in ((program, _PROGRAM_ROWS), (reads, _READ_ROWS)):
+    for granted, rows in (
+        (program, _PROGRAM_ROWS),
+        (reads, _READ_ROWS),
+        (pairs, _PAIR_ROWS),
+    ):
         for name, tests in rows if granted else ():
             made += _when(name, machine, [*tests, (_RETURN, 0, 0, _ALLOW)])
     for name, error in _PROGRAM_ANSWERS if program else ():
@@ -281,8 +293,20 @@ def _threads_only() -> list[Instruction]:
     ]
 
 
-def _equal(argument: int, value: int, error: int) -> list[Instruction]:
-    return [_low_word(argument), (_EQUAL, 1, 0, value), (_RETURN, 0, 0, _ERRNO | error)]
+def _equal(
+    argument: int, value: int, error: int, *, mask: int = 0xFFFFFFFF, high: bool = False
+) -> list[Instruction]:
+    return [
+        (_LOAD, 0, 0, _ARGUMENTS + 8 * argument + 4 * high),
+        (_AND, 0, 0, mask),
+        (_EQUAL, 1, 0, value),
+        (_RETURN, 0, 0, _ERRNO | error),
+    ]
+
+
+def _null(argument: int, error: int) -> list[Instruction]:
+    """Refuse a pointer, both of whose words count."""
+    return [*_equal(argument, 0, error), *_equal(argument, 0, error, high=True)]
 
 
 def _reading(argument: int) -> list[Instruction]:
@@ -298,12 +322,27 @@ def _reading(argument: int) -> list[Instruction]:
 # words of these arguments, or refuses a high one.
 _PROGRAM_ROWS = (
     ("execveat", [*_equal(0, PROGRAM, errno.EACCES), *_equal(4, _AT_EMPTY_PATH, errno.EACCES)]),
+    # Its own limits, to be read: the pointer to new ones is null.
+    ("prlimit64", [*_equal(0, 0, errno.EPERM), *_null(2, errno.EPERM)]),
     ("prctl", [*_equal(0, _PR_SET_PDEATHSIG, errno.EPERM), *_equal(1, _SIGKILL, errno.EPERM)]),
     ("seccomp", [*_equal(0, _SECCOMP_SET_MODE_FILTER, errno.EPERM), *_equal(1, 0, errno.EPERM)]),
 )
 # A program that makes sure of the directory of its output is told that it is there already: pandoc
 # gives up at any other answer, even where its output is a pipe.
 _PROGRAM_ANSWERS = (("mkdir", errno.EEXIST), ("mkdirat", errno.EEXIST))
+_PAIR_ROWS: tuple[tuple[str, list[Instruction]], ...] = (
+    # Connected ones only: each datagram of the others could carry an address.
+    ("socketpair", [
+        *_equal(0, _AF_UNIX, errno.EACCES),
+        *_equal(1, _SOCK_CONNECTED, errno.EACCES, mask=_SOCK_TYPE_MASK),
+    ]),
+    # Without an address.
+    ("sendto", _null(4, errno.EACCES)),
+    ("sendmsg", []),
+    ("recvmsg", []),
+    ("recvfrom", []),
+    ("shutdown", []),
+)  # fmt: skip
 _READ_ROWS = (("open", _reading(1)), ("openat", _reading(2)))
 
 

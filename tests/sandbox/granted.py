@@ -3,6 +3,8 @@
 import ctypes
 import mmap
 import os
+import socket
+import struct
 import time
 from pathlib import Path
 
@@ -103,6 +105,32 @@ def remove(path: str, _: list[bytes]) -> Answer:
     return _got("rid of it")
 
 
+def pair(kind: str, _: list[bytes]) -> Answer:
+    ours, its = _pair(kind)
+    os.write(ours, b"to myself")
+    return _got(os.read(its, 20).decode())
+
+
+def send_to(words: str, _: list[bytes]) -> Answer:
+    """Slip something to another socket of this machine, past a connected one of ours."""
+    kind, path = words.split()
+    name = ctypes.create_string_buffer(struct.pack("<H108s", socket.AF_UNIX, path.encode()))
+    text = ctypes.create_string_buffer(b"a customer's bytes")
+    piece = ctypes.create_string_buffer(struct.pack("@PQ", ctypes.addressof(text), len(text)))
+    message = struct.pack(
+        "@PIPQPQI", ctypes.addressof(name), len(name) - 1, ctypes.addressof(piece), 1, 0, 0, 0
+    )
+    return _got(syscall("sendmsg", _pair(kind)[0], ctypes.create_string_buffer(message), 0))
+
+
+def _pair(kind: str) -> tuple[int, int]:
+    """Python's own asks more of the kernel than a pair."""
+    ends = ctypes.create_string_buffer(8)
+    syscall("socketpair", int(socket.AF_UNIX), int(getattr(socket, kind)), 0, ends)
+    first, second = struct.unpack("<2i", ends.raw)
+    return first, second
+
+
 def look_at(path: str, _: list[bytes]) -> Answer:
     return _got(Path(path).stat().st_size)
 
@@ -138,5 +166,6 @@ ACTIONS: dict[str, Action] = {
         execute_program, execute_twice, talk, talk_to_the_dead, execute_another_file,
         execute_another_descriptor, map_code, map_code_to_write, open_with, remove, look_at,
         leave_a_child, leave_its_group, variable, library,
+        pair, send_to,
     )
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """A family that may read some files reads those, and still writes, creates and removes nothing."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,28 @@ def test_in_a_container_without_namespaces_such_a_family_starts() -> None:
     outcome = start("container:/usr", "unshare=EPERM")
     assert outcome["works"]
     assert "empty-root" in outcome["missing"]  # type: ignore[operator]
+
+
+async def test_a_pair_of_sockets_reaches_its_own_other_end_and_nothing_else(tree: Path) -> None:
+    # A socket that is there to be reached, and that anybody may write to.
+    path = tree / "inside/socket"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as outside:
+        outside.bind(str(path))
+        path.chmod(0o777)
+        outside.setblocking(False)
+        made = order(entry=ENTRY, reads=(tree / "inside",), pairs=True)
+        async with zygote(made) as server:
+            assert (await ask(server, "pair SOCK_STREAM")).header == b"got to myself"
+            assert (await ask(server, "pair SOCK_SEQPACKET")).header == b"got to myself"
+            assert (await ask(server, "pair SOCK_DGRAM")).header == b"refused EACCES"
+            for family in ("AF_UNIX", "AF_INET"):
+                assert (await ask(server, f"open_socket {family}")).header == b"refused EACCES"
+            for kind in ("SOCK_STREAM", "SOCK_SEQPACKET"):
+                await ask(server, f"send_to {kind} {path}")
+                with pytest.raises(BlockingIOError):
+                    outside.recv(100)
+        async with zygote(spec(tree, FILTER)) as server:
+            await ask(server, f"send_to SOCK_DGRAM {path}")
+            assert outside.recv(100).startswith(b"a customer's bytes")
+        async with zygote(spec(tree)) as server:
+            assert (await ask(server, "pair SOCK_STREAM")).header == b"refused EACCES"

@@ -39,6 +39,7 @@ def answer(
         calls=calls,
         program="program" in grants,
         reads="reads" in grants,
+        pairs="pairs" in grants,
     )
     program[pid_at] = (*program[pid_at][:3], os.getpid())
     words = [*arguments, 0, 0, 0, 0, 0, 0][:6]
@@ -200,8 +201,9 @@ def test_code_is_mapped_from_files_only_and_never_to_be_written(machine: str) ->
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_grant_adds_its_rows_and_leaves_the_others_alone(machine: str) -> None:
     changed = {
-        "program": {*WITH_PROGRAM, "mkdir", "mkdirat", "seccomp"},
+        "program": {*WITH_PROGRAM, "mkdir", "mkdirat", "seccomp", "prlimit64"},
         "reads": {*WITH_READS, "open", "openat"},
+        "pairs": {"sendto", "sendmsg", "recvmsg", "recvfrom", "shutdown"},
     }
     names = {*ALLOWED, *INSPECTED, *NEVER, *(name for row in REFUSED.values() for name in row)}
     for grant, expected in changed.items():
@@ -209,3 +211,33 @@ def test_a_grant_adds_its_rows_and_leaves_the_others_alone(machine: str) -> None
             if number(name, machine) is not None and name not in expected:
                 same = named(machine, name) == named(machine, name, grant=grant)
                 assert same, (grant, name)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_pairs_are_connected_sockets_and_take_no_address(machine: str) -> None:
+    unix, inet, close_on_exec = 1, 2, 0o2000000
+    stream, datagram, raw, packets = 1, 2, 3, 5
+    pairs = {
+        (unix, stream): ALLOW,
+        (unix, packets | close_on_exec): ALLOW,
+        (unix, datagram): errno.EACCES,
+        (unix, raw): errno.EACCES,
+        (inet, stream): errno.EACCES,
+    }
+    for (domain, kind), expected in pairs.items():
+        assert named(machine, "socketpair", domain, kind, grant="pairs") == expected
+        assert named(machine, "socketpair", domain, kind) == errno.EACCES
+    address_above = 1 << 32
+    assert named(machine, "sendto", 3, 0, 0, 0, 0, grant="pairs") == ALLOW
+    assert named(machine, "sendto", 3, 0, 0, 0, 8, grant="pairs") == errno.EACCES
+    assert named(machine, "sendto", 3, 0, 0, 0, address_above, grant="pairs") == errno.EACCES
+    for name in ("socket", "connect", "bind"):
+        assert named(machine, name, grant="pairs") == errno.EACCES
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_program_reads_its_own_limits_and_changes_none(machine: str) -> None:
+    assert named(machine, "prlimit64", 0, 7, 0, 99, grant="program") == ALLOW
+    assert named(machine, "prlimit64", 0, 7, 99, 0, grant="program") == errno.EPERM
+    assert named(machine, "prlimit64", 1, 7, 0, 99, grant="program") == errno.EPERM
+    assert named(machine, "prlimit64", 0, 7, 1 << 32, 0, grant="program") == errno.EPERM

@@ -27,6 +27,7 @@ def order(
     preload: tuple[str, ...] = (),
     program: Path | None = None,
     reads: Iterable[Path] = (),
+    pairs: bool = False,
     library: Path | None = None,
     environment: tuple[tuple[str, str], ...] = (),
 ) -> ZygoteSpec:
@@ -42,6 +43,7 @@ def order(
         uses=uses,
         program=str(program or ""),
         reads=tuple(map(str, reads)),
+        pairs=pairs,
         library=str(library or ""),
         environment=environment,
         omit=left_out,
