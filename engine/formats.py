@@ -120,6 +120,7 @@ _DOCUMENTS = (
     _row("toml", "TOML document", "application/toml", "toml"),
     _row("sql", "SQL script", "application/sql", "sql"),
     _row("markdown", "Markdown text", "text/markdown", "md markdown"),
+    _row("md", "Markdown text", "text/markdown", "md markdown"),
     _row("txt", "plain text", "text/plain", "txt text log"),
     _row("eml", "e-mail message", "message/rfc822", "eml"),
     _row("ics", "calendar (iCalendar)", "text/calendar", "ics ical"),

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.converter import Converter, Family
+from engine.converters.data import catalogue as data
 from engine.converters.image import catalogue as image
 from engine.converters.ocr import catalogue as ocr
 from engine.converters.pdf import catalogue as pdf
@@ -34,7 +35,7 @@ __all__ = [
     "parse_options",
 ]
 
-_CATALOGUES = (image, pdf, ocr)
+_CATALOGUES = (image, pdf, ocr, data)
 
 
 def _is_installed(family: Family) -> bool:
