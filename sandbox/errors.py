@@ -7,7 +7,13 @@ from signal import SIGABRT, SIGBUS, SIGKILL, SIGSEGV
 
 # What ended a worker that crashed, as a label. Killed: by somebody outside, or because it hung up
 # and stayed. No signal: it left without an answer.
-_CRASHES = {SIGSEGV: "segfault", SIGABRT: "abort", SIGBUS: "bus", SIGKILL: "killed", None: "exit"}
+_CRASHES: dict[int | None, str] = {
+    SIGSEGV: "segfault",
+    SIGABRT: "abort",
+    SIGBUS: "bus",
+    SIGKILL: "killed",
+    None: "exit",
+}
 
 
 class SandboxError(Exception):

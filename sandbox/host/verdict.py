@@ -62,7 +62,8 @@ def verdict(end: WorkerExit, limits: Limits, *, machine_out_of_memory: bool) -> 
 def _crash(
     end: WorkerExit, limits: Limits, *, machine_out_of_memory: bool
 ) -> tuple[type[WorkerCrashed], str]:
-    near = end.max_rss_bytes >= limits.address_space_bytes * _NEAR_THE_LIMIT
+    memory = limits.data_bytes or limits.address_space_bytes
+    near = end.max_rss_bytes >= memory * _NEAR_THE_LIMIT
     starved = (end.signal in _ALLOCATION_SIGNALS and near) or (
         end.signal == signal.SIGKILL and machine_out_of_memory
     )
