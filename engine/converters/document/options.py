@@ -1,11 +1,12 @@
 """The options of the document family: typed, with a range and a sentence each."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
-ENCODINGS = (
+Encoding = Literal[
+    "auto",
     "utf-8",
     "utf-16",
     "iso-8859-1",
@@ -21,7 +22,8 @@ ENCODINGS = (
     "gb18030",
     "big5",
     "mac-roman",
-)
+]
+ENCODINGS = tuple(name for name in get_args(Encoding) if name != "auto")
 
 Highlight = Literal[
     "pygments",
@@ -48,7 +50,7 @@ _Standard = Annotated[
 
 # How the upload is read.
 _Encoding = Annotated[
-    Literal["auto", *ENCODINGS],
+    Encoding,
     Meta(
         description="Character encoding of a text upload. auto: by its mark, else UTF-8, else"
         " Windows-1252.",

@@ -34,12 +34,9 @@ _TALLEST = 0.9
 
 _STYLE = """
 #let horizontalrule = align(center, line(length: 40%, stroke: 0.5pt + luma(60%)))
-#let picture(name, ..size) = image(
-  bytes(sys.inputs.at(name)),
-  format: "svg",
-  alt: sys.inputs.at(name + "-alt", default: none),
-  ..size,
-)
+#let picture(name, alt, ..size) = box(image(
+  bytes(sys.inputs.at(name)), format: "svg", alt: sys.inputs.at(alt), ..size,
+))
 #set heading(supplement: none)
 #show heading: set block(above: 1.5em, below: 0.8em)
 #show heading: set text(hyphenate: false)
@@ -50,8 +47,9 @@ _STYLE = """
 )
 #show raw: set text(font: "DejaVu Sans Mono", size: 0.85em)
 #show link: set text(fill: rgb("#1a4f8b"))
-#show quote.where(block: true): set block(stroke: (left: 2pt + luma(80%)), inset: (left: 1em))
-#show quote.where(block: true): set pad(x: 0pt)
+#show quote.where(block: true): it => block(
+  width: 100%, stroke: (left: 2pt + luma(80%)), inset: (left: 1em, y: 0.3em), it.body,
+)
 #set table(inset: (x: 6pt, y: 5pt), stroke: (x, y) => (
   bottom: if y == 0 { 0.8pt + luma(30%) } else { 0.4pt + luma(80%) },
 ))

@@ -7,7 +7,6 @@ target cannot hold is found before pandoc gives up over it.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 from engine.converters.document.tree import Tree
@@ -39,13 +38,13 @@ _HEAP_EXHAUSTED = {2, 251}
 _MACRO_LOOP = 91
 _CPU_EXCEEDED = -24
 
-# What pandoc complains of, and what the customer is told. {} is how often.
+# What pandoc complains of, and what the customer is told.
 _COMPLAINTS = (
-    ("Could not load include file", "{} included files were not loaded: a conversion is one file"),
-    ("Could not convert TeX math", "{} formulas could not be converted and stand as TeX"),
-    ("Could not convert image", "{} pictures could not be converted"),
-    ("Duplicate note reference", "{} footnotes have a name that was used before"),
-    ("Reference not found", "{} references lead nowhere"),
+    ("Could not load include file", "included files were not loaded: a conversion is one file"),
+    ("Could not convert TeX math", "formulas that could not be converted stand as TeX"),
+    ("Could not convert image", "pictures that could not be converted were left as they are"),
+    ("Duplicate note reference", "footnotes of one name were found, and only one of them is used"),
+    ("Reference not found", "references that lead nowhere were left as text"),
 )
 _WARNING = re.compile(rb"^\[WARNING\] (.*)$", re.MULTILINE)
 
@@ -119,7 +118,6 @@ def _refusal(code: int, title: str) -> Exception:
 def _warnings(errors: bytes) -> list[str]:
     """Sentences of ours for pandoc's, which quote the file."""
     lines = [line.decode(errors="replace") for line in _WARNING.findall(errors)]
-    found = Counter(
-        sentence for line in lines for start, sentence in _COMPLAINTS if line.startswith(start)
-    )
-    return [sentence.format(count) for sentence, count in found.items()]
+    return [
+        sentence for start, sentence in _COMPLAINTS if any(line.startswith(start) for line in lines)
+    ]

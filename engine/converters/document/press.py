@@ -8,6 +8,7 @@ thread pool, and a process with threads cannot be forked.
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,9 +18,6 @@ from engine.errors import SourceTooComplex, SourceUnreadable, TargetImpossible
 
 _EMPTY = Path(__file__).parent / "empty"
 _LINE = re.compile(r"\.typ:(\d+):\d+")
-# A fixed time of making, so that equal sources give equal files, and nothing asks for a time zone.
-_MADE_AT = 0
-
 # What the compiler's messages begin with, and what the customer is told.
 _REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("file not found", "failed to load file", "access denied", "failed to read"),
@@ -69,7 +67,7 @@ def compile_pages(
             source.encode(),
             format=cast("_Target", target),
             sys_inputs=inputs,
-            timestamp=_MADE_AT,
+            timestamp=int(time.time()),
             **more,
         )
     except typst.TypstError as error:

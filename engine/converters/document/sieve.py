@@ -66,7 +66,11 @@ class Sieve:
     @property
     def warnings(self) -> list[str]:
         """What the customer would miss, a sentence a kind of loss."""
-        return [sentence.format(self._lost[name]) for name, sentence in _LOSSES if self._lost[name]]
+        return [
+            one if self._lost[name] == 1 else several.format(self._lost[name])
+            for name, one, several in _LOSSES
+            if self._lost[name]
+        ]
 
     def _visit(self, element: Element) -> list[Element]:
         match element["t"]:
@@ -165,12 +169,41 @@ def _description(alt: list[Element]) -> list[Element]:
     return [{"t": "Emph", "c": alt}] if alt else []
 
 
+# One, several.
 _LOSSES = (
-    ("active", "{} scripts, event handlers or other active parts were taken out"),
-    ("kept", "{} scripts or other active parts of the source are in the result, as asked"),
-    ("raw", "{} pieces in another markup language were left out"),
-    ("left out", "{} pictures were left out; their descriptions stand for them"),
-    ("unshowable", "{} pictures are of a kind that the result cannot show and were left out"),
-    ("damaged", "{} pictures are damaged and were left out"),
-    ("elsewhere", "{} pictures are not in the file and were not fetched"),
+    (
+        "active",
+        "a script or another active part was taken out",
+        "{} scripts or other active parts were taken out",
+    ),
+    (
+        "kept",
+        "a script or another active part of the source is in the result, as asked",
+        "{} scripts or other active parts of the source are in the result, as asked",
+    ),
+    (
+        "raw",
+        "a piece in another markup language was left out",
+        "{} pieces in another markup language were left out",
+    ),
+    (
+        "left out",
+        "a picture was left out; its description stands for it",
+        "{} pictures were left out; their descriptions stand for them",
+    ),
+    (
+        "unshowable",
+        "a picture is of a kind that the result cannot show and was left out",
+        "{} pictures are of a kind that the result cannot show and were left out",
+    ),
+    (
+        "damaged",
+        "a picture is damaged and was left out",
+        "{} pictures are damaged and were left out",
+    ),
+    (
+        "elsewhere",
+        "a picture is not in the file and was not fetched",
+        "{} pictures are not in the file and were not fetched",
+    ),
 )

@@ -69,6 +69,7 @@ def _set(draft: Draft, work: Work, *, elsewhere: Elsewhere) -> Result:
     )
     sieve.sift(draft.tree)
     _mend_labels(draft.tree)
+    _mend_tables(draft.tree)
     warnings = [*draft.warnings, *sieve.warnings]
     front = _front(draft.tree)
     try:
@@ -123,6 +124,15 @@ def _mend_labels(tree: Tree) -> None:
     tree.rewrite(lambda one: _without_link(one) if _leads_nowhere(one, labels) else [one])
 
 
+def _mend_tables(tree: Tree) -> None:
+    """A column that says nothing is read from the left; typst would centre it with its table."""
+    for element in tree.elements():
+        if element["t"] == "Table":
+            for column in element["c"][2]:
+                if column[0]["t"] == "AlignDefault":
+                    column[0] = {"t": "AlignLeft"}
+
+
 def _leads_nowhere(element: Element, labels: set[str]) -> bool:
     if element["t"] != "Link":
         return False
@@ -163,8 +173,9 @@ class _Plates:
         attributes = dict(element["c"][0][2])
         size = self._page.picture_size(picture, attributes)
         alt = text_of(element["c"][1])
-        self.inputs[f"{name}-alt"] = alt
-        return raw("typst", f'#picture("{name}"{size})')
+        described = f"description-{len(self.inputs)}"
+        self.inputs[described] = alt
+        return raw("typst", f'#picture("{name}", "{described}"{size})')
 
     def drop_damaged(self) -> int:
         """Replace pictures that cannot be decoded by nothing; return how many."""
