@@ -154,4 +154,5 @@ def test_a_broken_picture_does_no_harm() -> None:
         picture.write(picture.read_raw_bytes()[:900], filter=Name.DCTDecode)
         buffer = io.BytesIO()
         document.save(buffer)
-    assert operate(buffer.getvalue(), preset="screen").error == ""
+    reply = convert(buffer.getvalue(), "pdf", "pdf", operation="compress", preset="screen")
+    assert reply.error == ""

@@ -11,11 +11,10 @@ from engine.converters.pdf import (
     catalogue_layout,
     catalogue_marks,
     catalogue_pages,
+    catalogue_parts,
 )
 from engine.converters.pdf.catalogue_terms import (
     FILES_MAX,
-    DocumentOptions,
-    Pages,
     declare,
 )
 from engine.converters.pdf.content import catalogue as catalogue_content
@@ -23,20 +22,6 @@ from engine.job import Bounds
 from sandbox.limits import MIB, Limits
 
 IMAGES = ("jpeg", "png", "webp", "avif", "gif", "tiff", "bmp")
-
-
-class TextOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of pdf.text: UTF-8, lines end with a line feed."""
-
-    pages: Pages = "1-"
-    separator: Annotated[
-        Literal["form-feed", "blank-line"],
-        Meta(
-            description="What stands between pages: a form feed, as pdftotext writes, or an empty"
-            " line.",
-            examples=["blank-line"],
-        ),
-    ] = "form-feed"
 
 
 class ImagesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,9 +58,6 @@ class ImagesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 _OWN: tuple[Converter, ...] = (
     declare(
-        "text", "Take the text out", TextOptions, module="text", targets=("txt",), default=True
-    ),
-    declare(
         "images",
         "Put images on pages",
         ImagesOptions,
@@ -92,6 +74,7 @@ _TOPICS = (
     catalogue_layout,
     catalogue_marks,
     catalogue_documents,
+    catalogue_parts,
     catalogue_content,
 )
 CONVERTERS: tuple[Converter, ...] = (

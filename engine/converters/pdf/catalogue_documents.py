@@ -60,6 +60,10 @@ class CompressOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown
     ] = False
 
 
+class RepairOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of pdf.repair."""
+
+
 class LineariseOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of pdf.linearise."""
 
@@ -127,6 +131,7 @@ CONVERTERS: tuple[Converter, ...] = (
         module="compress",
         check=check_compression,
     ),
+    declare("repair", "Rebuild a damaged document", RepairOptions, module="repair"),
     declare("linearise", "Order for fast web view", LineariseOptions, module="documents"),
     declare(
         "protect",

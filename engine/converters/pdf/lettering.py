@@ -106,17 +106,20 @@ class Letters(NamedTuple):
     font: pikepdf.Object
     codes: dict[str, int]
 
+    def line(self, text: str, size: float, left: float, up: float) -> str:
+        """Content between BT and ET that sets one line from this point on."""
+        codes = "".join(f"{self.codes[letter]:04X}" for letter in text)
+        return f"/F {number(size)} Tf 1 0 0 1 {number(left)} {number(up)} Tm <{codes}> Tj"
+
     def drawn(self, text: str, size: float, colour: tuple[float, float, float]) -> bytes:
         """Content that sets the text in lines above the origin, each in the middle."""
         measures = _measures(self.face)
-        lines = text.split("\n")
         width, height = measure(self.face, text, size)
-        parts = [f"BT /F {number(size)} Tf {' '.join(number(share) for share in colour)} rg"]
-        for place, line in enumerate(lines):
+        parts = [f"BT {' '.join(number(share) for share in colour)} rg"]
+        for place, line in enumerate(text.split("\n")):
             left = (width - _width(measures, line) * size) / 2
-            bottom = height - (measures.ascent + _LEADING * place) * size
-            codes = "".join(f"{self.codes[letter]:04X}" for letter in line)
-            parts.append(f"1 0 0 1 {number(left)} {number(bottom)} Tm <{codes}> Tj")
+            up = height - (measures.ascent + _LEADING * place) * size
+            parts.append(self.line(line, size, left, up))
         return "\n".join([*parts, "ET"]).encode()
 
 

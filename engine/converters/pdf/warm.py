@@ -30,8 +30,11 @@ _TRIALS: Mapping[str, tuple[dict[str, object], ...]] = {
     "pdf.compress": ({"preset": "screen"},),
     "pdf.crop": ({"mode": "auto", "uniform": True},),
     "pdf.delete": ({"pages": "1"},),
+    "pdf.fill": ({"values": '{"warm": "warm", "tick": true}', "flatten": True},),
     "pdf.nup": ({"frame": True},),
     "pdf.watermark": ({"text": "warm", "layer": "under"}, {"text": "warm", "position": "tiled"}),
+    "pdf.set_bookmarks": ({"bookmarks": '[{"title": "warm", "page": 1}]'},),
+    "pdf.set_metadata": ({"title": "warm", "author": ""},),
     "pdf.split": ({"size_mb": 1.0},),
 }
 
