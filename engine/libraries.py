@@ -21,6 +21,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "tomli-w",
         "xlsxwriter",
     ),
+    "archive": ("py7zr", "zstandard"),
     "image": ("blurhash", "cykooz-resizer", "imagequant", "pi-heif", "pillow", "zxing-cpp"),
     "ocr": ("fonttools", "img2pdf", "pikepdf", "pillow", "pypdfium2", "tesserocr"),
     "pdf": ("img2pdf", "pikepdf", "pillow", "pypdfium2"),

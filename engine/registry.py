@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.converter import Converter, Family
+from engine.converters.archive import catalogue as archive
 from engine.converters.data import catalogue as data
 from engine.converters.image import catalogue as image
 from engine.converters.ocr import catalogue as ocr
@@ -35,7 +36,7 @@ __all__ = [
     "parse_options",
 ]
 
-_CATALOGUES = (image, pdf, ocr, data)
+_CATALOGUES = (image, pdf, ocr, data, archive)
 
 
 def _is_installed(family: Family) -> bool:

@@ -1,0 +1,1 @@
+"""Archives and compressed files: unpacked within limits, packed again, or listed."""

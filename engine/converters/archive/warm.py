@@ -1,0 +1,61 @@
+"""Use every packer and unpacker once, on files small enough to cost nothing."""
+
+from typing import get_args, get_type_hints
+
+from engine.converter import Work
+from engine.converters.archive.catalogue import CONVERTERS, ListOptions, RepackOptions
+from engine.converters.archive.members import Lost, Member
+from engine.converters.archive.pack import pack
+from engine.converters.archive.repack import list_members, repack
+from engine.converters.capped import CappedBuffer
+from engine.errors import EngineError
+from engine.job import Bounds, Buffer
+
+_SECRET = "warm"  # noqa: S105  # protects nothing
+_MEMBERS = (
+    Member(name="folder", content=None, modified=0),
+    Member(name="folder/wörm.txt", content=b"warm" * 9, modified=1_700_000_000, executable=True),
+)
+_AR = b"!<arch>\nname/           0           0     0     644     4         `\nwarm"
+
+# What a spare is touched with, made before the fork.
+_touchstone: list[Buffer] = []
+
+
+def warm() -> None:
+    """Repack and list each format, whole, cut off and encrypted."""
+    repacking = CONVERTERS[0]
+    samples = {target: _packed(target, RepackOptions()) for target in repacking.targets}
+    samples |= {"ar": _AR, "jar": samples["zip"], "apk": samples["zip"]}
+    for source in repacking.sources:
+        for upload in (samples[source], samples[source][: len(samples[source]) // 2]):
+            _attempt(upload, source, "zip", RepackOptions(include="*.txt"))
+            _attempt(upload, source, "json", ListOptions())
+    locked = _packed("7z", RepackOptions(password_out=_SECRET))
+    for password in (_SECRET, "", "x"):
+        _attempt(locked, "7z", "zip", RepackOptions(password=password))
+    for encoding in get_args(get_args(get_type_hints(ListOptions)["names_encoding"])[0] or str):
+        "x".encode(encoding if encoding != "auto" else "ascii")
+    _touchstone.append(samples["zip"])
+
+
+def touch() -> None:
+    """One small ZIP through the way most customers go."""
+    _attempt(_touchstone[0], "zip", "tgz", RepackOptions())
+
+
+def _packed(target: str, options: RepackOptions) -> bytes:
+    buffer = CappedBuffer(Bounds().output_bytes_max)
+    members = _MEMBERS if target in {"zip", "7z"} or target.startswith("t") else _MEMBERS[1:]
+    pack(iter(members), target, buffer, options, Lost())
+    return bytes(buffer.take())
+
+
+def _attempt(upload: Buffer, source: str, target: str, options: object) -> None:
+    work = Work(
+        sources=(source,), target=target, inputs=(upload,), options=options, bounds=Bounds()
+    )
+    try:
+        (list_members if target == "json" else repack)(work)
+    except EngineError:
+        return
