@@ -1,0 +1,1 @@
+"""Office documents, by LibreOffice inside the worker's own process."""

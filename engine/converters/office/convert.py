@@ -1,0 +1,226 @@
+"""The conversions: a document goes into LibreOffice through a file that only this process has."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import pikepdf
+import pypdfium2
+from PIL import Image
+
+from engine.converter import Result, Work
+from engine.converters import pdfium
+from engine.converters.capped import CappedBuffer
+from engine.converters.office import kit, pdf_filter, source, store
+from engine.converters.office.catalogue_options import (
+    CellsOptions,
+    ImageOptions,
+    TablePdfOptions,
+    TextPdfOptions,
+)
+from engine.errors import (
+    PasswordRequired,
+    SourceUnreadable,
+    TargetImpossible,
+    TargetTooLarge,
+)
+from engine.job import Bounds, Buffer
+
+_IN, _OUT = "in", "out"
+# One result file in many: the sheets of a workbook, the pages of a document.
+_FILES_MAX = 500
+# Two copies of the result while it grows, the document, and LibreOffice's own temporary files.
+_STORE_BYTES_MAX = 1024 * 1024 * 1024
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
+# Codes of LibreOffice's filter for text tables: UTF-8, and an import or export without surprises.
+_UTF_8 = 76
+_IMAGES = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
+_ONE_SHEET = (
+    "only one sheet of the document's {} is in the result; ask for sheet=all for a file each"
+)
+
+
+class _Open(NamedTuple):
+    document: kit.Document
+    source: source.Source
+    work: Work
+
+
+def to_pdf(work: Work) -> Result:
+    """Print the document. Raises TargetImpossible where it has none of the pages."""
+    with _opened(work) as opened:
+        printed = _saved(opened, "pdf", pdf_filter.written(work.options))
+        _check_pages(printed, work.options.pages)
+        if work.options.user_password:
+            printed = protected(printed, work.options.user_password, work.bounds)
+        return Result(files=(printed,), warnings=opened.source.warnings)
+
+
+def to_images(work: Work) -> Result:
+    """Draw pages: LibreOffice prints them, pdfium draws what was printed."""
+    options: ImageOptions = work.options
+    with _opened(work) as opened:
+        printed = _saved(opened, "pdf", pdf_filter.for_pictures(options.pages))
+    _check_pages(printed, options.pages)
+    return Result(files=drawn(printed, work), warnings=opened.source.warnings)
+
+
+def drawn(printed: Buffer, work: Work) -> tuple[Buffer, ...]:
+    """Each page of a PDF as a picture. Raises TargetTooLarge, SourceTooComplex."""
+    with pdfium.opened(printed, "") as document:
+        if len(document) > _FILES_MAX:
+            raise TargetTooLarge(f"more than {_FILES_MAX} images; ask for fewer pages")
+        return tuple(_picture(document, index, work) for index in range(len(document)))
+
+
+def protected(printed: Buffer, password: str, bounds: Bounds) -> Buffer:
+    """Encrypt a PDF with AES-256, which LibreOffice of this version cannot."""
+    buffer = CappedBuffer(bounds.output_bytes_max)
+    with pikepdf.Pdf.open(io.BytesIO(printed)) as document:
+        document.save(buffer, encryption=pikepdf.Encryption(user=password, owner=password))
+    return buffer.take()
+
+
+def to_office(work: Work) -> Result:
+    """Save the document in another format."""
+    with _opened(work) as opened:
+        if isinstance(work.options, CellsOptions) and work.target == "csv":
+            return _cells(opened, work.options)
+        options = "EmbedImages" if work.target == "html" else ""
+        saved = _saved(opened, work.target, options)
+        return Result(files=(saved,), warnings=opened.source.warnings)
+
+
+@contextmanager
+def _opened(work: Work) -> Iterator[_Open]:
+    """Raises PasswordRequired, SourceUnreadable, SourceTooComplex."""
+    examined = source.examine(work.inputs[0], work.source, work.options.password)
+    store.limit(_STORE_BYTES_MAX)
+    path = f"{store.folder(_IN)}/source.{examined.kind}"
+    store.put(path, examined.content)
+    try:
+        with kit.kit().opened(
+            path, options=_import_options(work), password=examined.password
+        ) as document:
+            yield _Open(document, examined, work)
+    except kit.Locked as error:
+        raise PasswordRequired(
+            "the document is encrypted and this password does not open it;"
+            " pass its password in the option password"
+        ) from error
+    except kit.Unreadable as error:
+        raise SourceUnreadable(
+            "the document cannot be read: it is damaged, cut off, or not what it is said to be"
+        ) from error
+
+
+def _saved(opened: _Open, kind: str, options: str) -> Buffer:
+    """The document in another format. Raises TargetTooLarge, TargetImpossible."""
+    path = f"{store.folder(_OUT)}/result.{kind}"
+    try:
+        opened.document.save(path, kind, options)
+    except kit.Unwritable as error:
+        if store.was_full():
+            raise _too_large(opened.work) from error
+        raise TargetImpossible(
+            f"this document cannot be written as {kind}: it may be empty, or have none of the pages"
+        ) from error
+    saved = store.take(path)
+    if saved is None or not len(saved):
+        raise TargetImpossible(f"nothing of this document can be written as {kind}")
+    if len(saved) > opened.work.bounds.output_bytes_max:
+        raise _too_large(opened.work)
+    return saved
+
+
+def _too_large(work: Work) -> TargetTooLarge:
+    return TargetTooLarge(
+        f"the result would be larger than {work.bounds.output_bytes_max >> 20} MiB, the limit"
+    )
+
+
+def _import_options(work: Work) -> str:
+    """How a file is read that does not say it itself."""
+    if isinstance(work.options, TablePdfOptions):
+        delimiter = work.options.delimiter
+        letter = _DELIMITERS.get(delimiter) or _most_frequent(work.inputs[0])
+        # Delimiter, quote, character set, first line, ... , no formulas out of text.
+        return f"{ord(letter)},34,{_UTF_8},1,,0,false,true,false,false,false,0,false,false"
+    if isinstance(work.options, TextPdfOptions) and work.source == "txt":
+        return "UTF8"
+    return ""
+
+
+def _most_frequent(table: Buffer) -> str:
+    line = bytes(table[:4096]).partition(b"\n")[0].decode(errors="replace")
+    return max(_DELIMITERS.values(), key=line.count)
+
+
+def _cells(opened: _Open, options: CellsOptions) -> Result:
+    """The cells as they are shown, a file a sheet. Raises TargetImpossible."""
+    sheets = opened.document.parts()
+    chosen = range(len(sheets)) if options.sheet == "all" else [_sheet(options.sheet, sheets)]
+    if len(chosen) > _FILES_MAX:
+        raise TargetTooLarge(f"more than {_FILES_MAX} sheets; ask for one of them")
+    delimiter = ord(_DELIMITERS[options.delimiter])
+    files = [
+        _saved_copy(
+            opened,
+            # ... quoted where needed, as shown and not the formulas, no spaces, this sheet.
+            f"{delimiter},34,{_UTF_8},1,,0,false,true,false,false,false,{number + 1}",
+        )
+        for number in chosen
+    ]
+    warnings = opened.source.warnings
+    if len(chosen) < len(sheets):
+        warnings += (_ONE_SHEET.format(len(sheets)),)
+    return Result(files=tuple(files), warnings=warnings)
+
+
+def _saved_copy(opened: _Open, options: str) -> Buffer:
+    return bytes(_saved(opened, "csv", options))
+
+
+def _sheet(wanted: str, sheets: list[str]) -> int:
+    """The number from 0 of a sheet by its name or its number from 1. Raises TargetImpossible."""
+    if wanted in sheets:
+        return sheets.index(wanted)
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(sheets):
+        return int(wanted) - 1
+    raise TargetImpossible(
+        f"the document has no such sheet; it has {len(sheets)}, name one or give its number"
+    )
+
+
+def _check_pages(printed: Buffer, pages: str) -> None:
+    with pdfium.opened(printed, "") as document:
+        if not len(document):
+            raise TargetImpossible(f"the document has none of the pages {pages}")
+
+
+def _picture(document: pypdfium2.PdfDocument, index: int, work: Work) -> Buffer:
+    options: ImageOptions = work.options
+    look = pdfium.Look()
+    sheet = pdfium.measure(
+        document,
+        index,
+        look,
+        work.bounds,
+        dpi=options.dpi,
+        width=options.width,
+        height=options.height,
+    )
+    picture = pdfium.draw(document, sheet, look)
+    buffer = CappedBuffer(work.bounds.output_bytes_max)
+    _write(picture, buffer, work.target, options.quality, sheet.dpi)
+    return buffer.take()
+
+
+def _write(
+    picture: Image.Image, buffer: CappedBuffer, target: str, quality: int, dpi: float
+) -> None:
+    if target == "png":
+        picture.save(buffer, "PNG", dpi=(dpi, dpi))
+    else:
+        picture.save(buffer, _IMAGES[target], quality=quality, dpi=(dpi, dpi))

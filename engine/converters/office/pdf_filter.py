@@ -1,0 +1,78 @@
+"""Our options of a PDF in the words of LibreOffice's PDF export filter.
+
+They are those of the API reference's PDF export settings; the kit takes them as JSON, each with its
+type.
+"""
+
+import json
+from collections.abc import Mapping
+
+from engine.converters.office.catalogue_options import (
+    PdfOptions,
+    SheetPdfOptions,
+    SlidesPdfOptions,
+    TextPdfOptions,
+)
+
+Value = bool | int | str
+
+_VERSIONS = {"pdf-1.6": 16, "pdf-1.7": 17, "pdf-a-1b": 1, "pdf-a-2b": 2, "pdf-a-3b": 3}
+_GREY = 0x808080
+
+
+def written(options: PdfOptions) -> str:
+    """The settings of a PDF."""
+    settings = _common(options)
+    if isinstance(options, TextPdfOptions):
+        settings |= {
+            "ExportBookmarks": options.bookmarks,
+            "ExportNotes": options.comments == "notes",
+            "ExportNotesInMargin": options.comments == "margin",
+            "ExportFormFields": options.forms,
+            "IsSkipEmptyPages": not options.blank_pages,
+        }
+    elif isinstance(options, SheetPdfOptions):
+        settings |= {
+            "SinglePageSheets": options.page_a_sheet,
+            "ExportNotes": options.comments == "notes",
+        }
+    elif isinstance(options, SlidesPdfOptions):
+        settings |= {
+            "ExportHiddenSlides": options.hidden_slides,
+            "ExportNotesPages": options.speaker_notes != "none",
+            "ExportOnlyNotesPages": options.speaker_notes == "only",
+            "ExportBookmarks": options.bookmarks,
+            "ExportNotes": options.comments == "notes",
+        }
+    return _json(settings)
+
+
+def for_pictures(pages: str) -> str:
+    """The settings of a PDF that is only drawn: these pages, their pictures as they are."""
+    return _json({"PageRange": pages, "UseLosslessCompression": True, "ExportBookmarks": False})
+
+
+def _common(options: PdfOptions) -> dict[str, Value]:
+    settings: dict[str, Value] = {
+        "SelectPdfVersion": _VERSIONS[options.standard],
+        "PDFUACompliance": options.accessible,
+        "Quality": options.quality,
+        "UseLosslessCompression": options.lossless,
+        "ReduceImageResolution": True,
+        "MaxImageResolution": options.picture_dpi,
+    }
+    if options.pages != "1-":
+        settings["PageRange"] = options.pages
+    if options.watermark:
+        settings |= {"Watermark": options.watermark, "WatermarkColor": _GREY}
+    return settings
+
+
+def _json(settings: Mapping[str, Value]) -> str:
+    return json.dumps({name: _typed(value) for name, value in settings.items()})
+
+
+def _typed(value: Value) -> dict[str, str]:
+    if isinstance(value, bool):
+        return {"type": "boolean", "value": "true" if value else "false"}
+    return {"type": "long" if isinstance(value, int) else "string", "value": str(value)}

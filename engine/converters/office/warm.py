@@ -1,0 +1,104 @@
+"""Load LibreOffice in the zygote as far as it goes with one thread, and start it in each spare."""
+
+import io
+import zipfile
+
+import pikepdf
+from msoffcrypto.format import doc97, ooxml, ppt97, xls97
+from PIL import Image
+
+from engine.converter import Work
+from engine.converters.office import convert, kit, settings, source, store
+from engine.converters.office.catalogue_options import ImageOptions, TextPdfOptions
+from engine.errors import EngineError
+from engine.job import Bounds, Buffer
+
+# msoffcrypto imports the one that it needs when it needs it.
+LOADED = (doc97, ooxml, ppt97, xls97)
+
+_TOUCHSTONE = b"{\\rtf1 warm}"
+_SECRET = "warm"  # noqa: S105  # protects nothing
+# As little as msoffcrypto takes for a document; and a name that is not ASCII.
+_TYPES = (
+    b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+    b'<Default Extension="rels"'
+    b' ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+    b'<Override PartName="/word/document.xml" ContentType="application/vnd.openxmlformats'
+    b'-officedocument.wordprocessingml.document.main+xml"/></Types>'
+)
+_PARTS = {
+    "[Content_Types].xml": _TYPES,
+    "_rels/.rels": b"",
+    "word/caf\xe9.xml": b"",
+    "META-INF/manifest.xml": b"",
+}
+
+
+def warm() -> None:
+    """Load every module, the settings and the fonts. Raises RuntimeError without our library."""
+    if not store.is_loaded():
+        raise RuntimeError("the library that keeps LibreOffice's files in memory is not loaded")
+    settings.install()
+    office = kit.kit()
+    with store.holding():
+        office.prepare()
+    _warm_examination()
+    _warm_drawing()
+
+
+def touch() -> None:
+    """Start the office and print one word: its threads, its pages, its fonts are there then."""
+    kit.kit().start()
+    convert.to_pdf(
+        Work(
+            sources=("rtf",),
+            target="pdf",
+            inputs=(_TOUCHSTONE,),
+            options=TextPdfOptions(),
+            bounds=Bounds(),
+        )
+    )
+
+
+def _warm_examination() -> None:
+    """Look at a plain, an encrypted and a broken document."""
+    plain, locked = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(plain, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in _PARTS.items():
+            archive.writestr(name, content)
+    ooxml.OOXMLFile(io.BytesIO(plain.getvalue())).encrypt(_SECRET, locked)
+    for content in (plain.getvalue(), locked.getvalue()):
+        for password in ("", _SECRET, "wrong"):
+            _attempt(content, password)
+            _attempt(content[: len(content) // 2], password)
+
+
+def _attempt(content: bytes, password: str) -> None:
+    try:
+        source.examine(content, "ooxml-encrypted", password)
+    except EngineError:
+        return
+
+
+def _warm_drawing() -> None:
+    """Draw an empty page in each format, and encrypt it."""
+    printed = _page()
+    for target in ("png", "jpeg", "webp"):
+        work = Work(
+            sources=("rtf",),
+            target=target,
+            inputs=(),
+            options=ImageOptions(dpi=18),
+            bounds=Bounds(),
+        )
+        convert.drawn(printed, work)
+    convert.protected(printed, _SECRET, Bounds())
+
+
+def _page() -> Buffer:
+    buffer = io.BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page(page_size=(100, 100))
+        document.save(buffer)
+    Image.init()
+    return buffer.getvalue()
