@@ -24,6 +24,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "archive": ("py7zr", "zstandard"),
     "image": ("blurhash", "cykooz-resizer", "imagequant", "pi-heif", "pillow", "zxing-cpp"),
     "ocr": ("fonttools", "img2pdf", "pikepdf", "pillow", "pypdfium2", "tesserocr"),
+    "office": ("msoffcrypto-tool", "olefile", "pikepdf", "pillow", "pypdfium2"),
     "pdf": ("img2pdf", "pikepdf", "pillow", "pypdfium2"),
 }
 

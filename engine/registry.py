@@ -20,6 +20,7 @@ from engine.converters.archive import catalogue as archive
 from engine.converters.data import catalogue as data
 from engine.converters.image import catalogue as image
 from engine.converters.ocr import catalogue as ocr
+from engine.converters.office import catalogue as office
 from engine.converters.pdf import catalogue as pdf
 from engine.errors import ConversionUnsupported, OptionInvalid, SourceCountInvalid
 from engine.formats import find
@@ -36,7 +37,7 @@ __all__ = [
     "parse_options",
 ]
 
-_CATALOGUES = (image, pdf, ocr, data, archive)
+_CATALOGUES = (image, pdf, ocr, data, office, archive)
 
 
 def _is_installed(family: Family) -> bool:
