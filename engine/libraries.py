@@ -25,7 +25,16 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "image": ("blurhash", "cykooz-resizer", "imagequant", "pi-heif", "pillow", "zxing-cpp"),
     "ocr": ("fonttools", "img2pdf", "pikepdf", "pillow", "pypdfium2", "tesserocr"),
     "office": ("msoffcrypto-tool", "olefile", "pikepdf", "pillow", "pypdfium2"),
-    "pdf": ("img2pdf", "pikepdf", "pillow", "pypdfium2"),
+    "pdf": (
+        "img2pdf",
+        "lxml",
+        "pdf-oxide",
+        "pdfplumber",
+        "pikepdf",
+        "pillow",
+        "pypdfium2",
+        "xlsxwriter",
+    ),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image, TiffImagePlugin
 
 from engine.converters.capped import CappedBuffer
-from engine.converters.pdf.content.catalogue import RenderOptions
+from engine.converters.pdf.content.options import RenderOptions
 from engine.job import Buffer
 
 # Pages are mostly text: fine edges need more than a photograph does. Same order as image.convert's.

@@ -8,8 +8,8 @@ from PIL import Image
 from engine.converter import Result, Work
 from engine.converters.colour import parse_colour
 from engine.converters.pageparts import walk
-from engine.converters.pdf.content.catalogue import RenderOptions
 from engine.converters.pdf.content.encode import encode, encode_tiff
+from engine.converters.pdf.content.options import RenderOptions
 from engine.converters.pdf.ranges import parse_pages
 from engine.converters.pdfium import Look, Sheet, draw, measure, opened
 from engine.converters.qpdf import open_document, read_pages, reading

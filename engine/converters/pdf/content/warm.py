@@ -10,14 +10,24 @@ from PIL import Image
 
 from engine.converter import Converter, Work
 from engine.converters import typefaces
-from engine.converters.pdf.content import catalogue, render
+from engine.converters.pdf.content import (
+    catalogue,
+    editable,
+    inspect,
+    pictures,
+    render,
+    tables,
+    text,
+)
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
 
 _TEXT = b"BT /F1 12 Tf 20 20 Td (warm) Tj /F2 12 Tf (warm) Tj ET q 30 0 0 30 90 90 cm /I1 Do Q"
 _SECRET = "warm"  # noqa: S105  # protects nothing
 # Imported here so that preloading this module loads every implementation.
-_IMPLEMENTATIONS = {module.__name__: module for module in (render,)}
+_IMPLEMENTATIONS = {
+    module.__name__: module for module in (editable, inspect, pictures, render, tables, text)
+}
 
 
 def warm() -> None:

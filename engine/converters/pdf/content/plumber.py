@@ -1,0 +1,71 @@
+"""pdfplumber, imported without what it brings along, and its errors as ours.
+
+Its lower half asks importlib.metadata for its own version number, and that would load e-mail
+parsing and with it the socket module into the jail.
+"""
+
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from engine.errors import SourceTooComplex, SourceUnreadable
+
+
+class _Unversioned(ModuleType):
+    """Stands in for importlib.metadata: nothing is installed that it knows of."""
+
+    class PackageNotFoundError(ImportError):
+        """As the original names it."""
+
+    @classmethod
+    def version(cls, name: str) -> str:
+        """Never known."""
+        raise cls.PackageNotFoundError(name)
+
+
+def _imported() -> Any:
+    name = "importlib.metadata"
+    kept = sys.modules.get(name)
+    sys.modules[name] = _Unversioned(name)
+    try:
+        import pdfplumber  # noqa: PLC0415  # inside the replacement
+    finally:
+        del sys.modules[name]
+        if kept is not None:
+            sys.modules[name] = kept
+    return pdfplumber
+
+
+plumber = _imported()
+
+# What it lets through for damaged documents that qpdf mended as far as it could.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    plumber.utils.exceptions.PdfminerException,
+)
+
+
+@contextmanager
+def plumbing() -> Iterator[None]:
+    """Translate what pdfplumber raises about a document."""
+    try:
+        yield
+    except RecursionError as error:
+        raise SourceTooComplex("the document is nested too deeply") from error
+    except _DAMAGE as error:
+        raise SourceUnreadable(
+            "the tables of the PDF document cannot be read: it is damaged, or of an unusual kind"
+        ) from error
