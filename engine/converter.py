@@ -59,6 +59,8 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     reads: tuple[str, ...] = ()
     # Its program's parts talk to each other through pairs of sockets, which reach nothing else.
     pairs: bool = False
+    # Its program sees the same memory at two addresses (anonymous shared mappings).
+    shares: bool = False
     # A shared library for its zygote (LD_PRELOAD), by its path, and environment variables.
     library: str = ""
     environment: tuple[tuple[str, str], ...] = ()

@@ -55,6 +55,7 @@ def _pool(family: registry.Family, config: EngineConfig, line: Line) -> Pool:
             program=family.program,
             reads=family.reads,
             pairs=family.pairs,
+            shares=family.shares,
             library=family.library,
             environment=family.environment,
             uses=config.uses,

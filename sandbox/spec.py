@@ -47,6 +47,9 @@ class ZygoteSpec(msgspec.Struct, frozen=True, kw_only=True):
     # Workers may make pairs of connected sockets whose two ends are theirs, as a browser's
     # parts do to talk to each other. No other socket.
     pairs: bool = False
+    # Workers may map anonymous memory as shared, as a browser must that sees a page of its memory
+    # at two addresses. The kernel keeps it like a file without a name (shmem).
+    shares: bool = False
     # A shared library that is loaded into the zygote before everything else, by its path.
     library: str = ""
     # Environment variables of the zygote and its workers besides those that all have.

@@ -77,6 +77,7 @@ class Jail:
                 program=bool(self.spec.program),
                 reads=bool(self.spec.reads),
                 pairs=self.spec.pairs,
+                shares=self.spec.shares,
             )
         if self.landlock_abi:
             rules = landlock.ruleset(self.landlock_abi, self.granted)

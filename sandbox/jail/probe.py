@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from sandbox.jail.descriptors import PROGRAM, UP
 from sandbox.jail.syscalls import Argument, prctl, syscall
+from sandbox.spec import ZygoteSpec
 
 _FILTER_ANSWERS = (errno.EACCES, errno.EPERM)
 
@@ -168,11 +169,13 @@ def walls(*, signals: bool, reads: bool) -> tuple[Attack, ...]:
     )
 
 
-def filtered(*, reads: bool, calls: tuple[str, ...]) -> tuple[Attack, ...]:
+def filtered(spec: ZygoteSpec) -> tuple[Attack, ...]:
     """The attacks that this family's filter must refuse."""
-    honest = {_BY_CALL[call] for call in calls if call in _BY_CALL}
-    if reads:
+    honest = {_BY_CALL[call] for call in spec.calls if call in _BY_CALL}
+    if spec.reads:
         honest |= _READING
+    if spec.shares:
+        honest.add("share memory")
     return tuple(attack for attack in FILTERED if attack.name not in honest)
 
 

@@ -10,7 +10,7 @@ back; killed, they would take the conversion along. Four calls are decided by th
     tgkill    only SIGABRT to itself: abort() must look like an abort, not like a violation
     clone     only threads, and only for a family that asked for threads
 
-Three grants widen the table for a family that has them, and nothing else does (`calls` cannot):
+Four grants widen the table for a family that has them, and nothing else does (`calls` cannot):
 
     program   fork and wait for a child that executes descriptor PROGRAM, and nothing else; what
               every C library does at a program's start
@@ -18,6 +18,8 @@ Three grants widen the table for a family that has them, and nothing else does (
               never writable, never from anonymous memory
     pairs     make pairs of connected sockets, both ends its own: how the parts of a browser talk to
               each other. The kernel takes no address for such a socket: nothing else is reached
+    shares    map anonymous memory as shared, for a program that sees one page at two addresses. It
+              has no name and no descriptor, so it is shared with no other process
 
 clone3 answers ENOSYS, so that glibc falls back to clone, whose flags a filter can see. The machine
 word is checked first, and numbers of x86's x32 table are refused with it. The filter is assembled
@@ -88,7 +90,7 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_*
 _X32 = 0x40000000
 
 _MAP_TYPE = 0x0F
-_MAP_PRIVATE = 0x02
+_MAP_SHARED, _MAP_PRIVATE = 0x01, 0x02
 _PROT_EXEC = 0x04
 _SIGABRT = 6
 _CLONE_THREAD = 0x10000
@@ -139,6 +141,7 @@ class Filter:
         program: bool = False,
         reads: bool = False,
         pairs: bool = False,
+        shares: bool = False,
         machine: str | None = None,
     ) -> None:
         instructions, self._pid_at = assemble(
@@ -147,6 +150,7 @@ class Filter:
             program=program,
             reads=reads,
             pairs=pairs,
+            shares=shares,
             machine=machine or platform.machine(),
         )
         self._code, self._header = _loadable(instructions)
@@ -181,6 +185,7 @@ def assemble(
     program: bool = False,
     reads: bool = False,
     pairs: bool = False,
+    shares: bool = False,
 ) -> tuple[list[Instruction], int]:
     """Return the instructions, and the index of the one that compares with the own pid.
 
@@ -198,7 +203,8 @@ def assemble(
     ]
     for name in (*ALLOWED, *calls, *WITH_PROGRAM * program, *WITH_READS * reads):
         made += _when(name, machine, [(_RETURN, 0, 0, _ALLOW)])
-    made += _when("mmap", machine, [*_executable(from_files=reads), *_private_memory()])
+    memory = [*_executable(from_files=reads), *(_anonymous_shared() if shares else ())]
+    made += _when("mmap", machine, [*memory, *_private_memory()])
     made += _when("mprotect", machine, [*_never_executable(), (_RETURN, 0, 0, _ALLOW)])
     made += _when("clone", machine, _clone(threads=threads, forks=program))
     # Behind the comparison of the number and the load of the first argument.
@@ -247,6 +253,15 @@ def _never_executable() -> list[Instruction]:
         (_AND, 0, 0, _PROT_EXEC),
         (_EQUAL, 1, 0, 0),
         (_RETURN, 0, 0, _ERRNO | errno.EACCES),
+    ]
+
+
+def _anonymous_shared() -> list[Instruction]:
+    return [
+        _low_word(3),
+        (_AND, 0, 0, _MAP_TYPE | _MAP_ANONYMOUS),
+        (_EQUAL, 0, 1, _MAP_SHARED | _MAP_ANONYMOUS),
+        (_RETURN, 0, 0, _ALLOW),
     ]
 
 

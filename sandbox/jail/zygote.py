@@ -267,7 +267,7 @@ class Zygote:
         return probe.walls(signals=signals, reads=bool(self._jail.spec.reads))
 
     def _filtered(self) -> tuple[probe.Attack, ...]:
-        return probe.filtered(reads=bool(self._jail.spec.reads), calls=self._jail.spec.calls)
+        return probe.filtered(self._jail.spec)
 
     def _in_a_child(self, task: Callable[[], bytes]) -> bytes:
         """Run `task` in a child that has a worker's pipes, and return what it returned."""

@@ -139,3 +139,10 @@ async def test_a_pair_of_sockets_reaches_its_own_other_end_and_nothing_else(tree
             assert outside.recv(100).startswith(b"a customer's bytes")
         async with zygote(spec(tree)) as server:
             assert (await ask(server, "pair SOCK_STREAM")).header == b"refused EACCES"
+
+
+async def test_shared_memory_is_only_for_a_family_that_says_so_and_never_a_file() -> None:
+    async with zygote(order(entry=ENTRY, shares=True)) as server:
+        assert (await ask(server, "share_memory")).header == b"got 4096"
+        assert (await ask(server, "memfd")).header == b"refused EPERM"
+        assert server.attestation.succeeded == ()

@@ -40,6 +40,7 @@ def answer(
         program="program" in grants,
         reads="reads" in grants,
         pairs="pairs" in grants,
+        shares="shares" in grants,
     )
     program[pid_at] = (*program[pid_at][:3], os.getpid())
     words = [*arguments, 0, 0, 0, 0, 0, 0][:6]
@@ -233,6 +234,20 @@ def test_pairs_are_connected_sockets_and_take_no_address(machine: str) -> None:
     assert named(machine, "sendto", 3, 0, 0, 0, address_above, grant="pairs") == errno.EACCES
     for name in ("socket", "connect", "bind"):
         assert named(machine, name, grant="pairs") == errno.EACCES
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_only_anonymous_memory_is_shared_and_it_is_never_executable(machine: str) -> None:
+    shared, private, validated, anonymous = 0x01, 0x02, 0x03, 0x20
+    read_write, everything = 0x3, 0x7
+    for arguments, expected in {
+        (read_write, shared | anonymous): ALLOW,
+        (read_write, private | anonymous): ALLOW,
+        (read_write, shared): errno.EACCES,
+        (read_write, validated | anonymous): errno.EACCES,
+        (everything, shared | anonymous): errno.EACCES,
+    }.items():
+        assert named(machine, "mmap", 0, 4096, *arguments, grant="shares") == expected
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -28,6 +28,7 @@ def order(
     program: Path | None = None,
     reads: Iterable[Path] = (),
     pairs: bool = False,
+    shares: bool = False,
     library: Path | None = None,
     environment: tuple[tuple[str, str], ...] = (),
 ) -> ZygoteSpec:
@@ -44,6 +45,7 @@ def order(
         program=str(program or ""),
         reads=tuple(map(str, reads)),
         pairs=pairs,
+        shares=shares,
         library=str(library or ""),
         environment=environment,
         omit=left_out,
