@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 # By family, the distributions whose code touches a customer's file.
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    # Its work is done by a program, Debian's chromium-headless-shell.
+    "browser": (),
     "data": (
         "fastavro",
         "lxml",
@@ -18,13 +20,32 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "pyarrow",
         "python-calamine",
         "pyyaml",
-        "tomli-w",
+        "tomli_w",
         "xlsxwriter",
     ),
+    "document": ("lxml", "pillow", "pypandoc_binary", "python-oxmsg", "typst"),
     "archive": ("py7zr", "zstandard"),
-    "image": ("blurhash", "cykooz-resizer", "imagequant", "pi-heif", "pillow", "zxing-cpp"),
+    "image": (
+        "blurhash",
+        "cykooz-resizer",
+        "imagequant",
+        "mozjpeg-lossless-optimization",
+        "pillow",
+        "zxing-cpp",
+    ),
+    "media": ("av", "pillow"),
     "ocr": ("fonttools", "img2pdf", "pikepdf", "pillow", "pypdfium2", "tesserocr"),
     "office": ("msoffcrypto-tool", "olefile", "pikepdf", "pillow", "pypdfium2"),
+    "photo": (
+        "cykooz-resizer",
+        "imagecodecs",
+        "imagequant",
+        "numpy",
+        "pi-heif",
+        "pillow",
+        "pyoxipng",
+        "rawpy",
+    ),
     "pdf": (
         "img2pdf",
         "lxml",

@@ -17,11 +17,15 @@ import msgspec
 
 from engine.converter import Converter, Family
 from engine.converters.archive import catalogue as archive
+from engine.converters.browser import catalogue as browser
 from engine.converters.data import catalogue as data
+from engine.converters.document import catalogue as document
 from engine.converters.image import catalogue as image
+from engine.converters.media import catalogue as media
 from engine.converters.ocr import catalogue as ocr
 from engine.converters.office import catalogue as office
 from engine.converters.pdf import catalogue as pdf
+from engine.converters.photo import catalogue as photo
 from engine.errors import ConversionUnsupported, OptionInvalid, SourceCountInvalid
 from engine.formats import find
 
@@ -37,7 +41,7 @@ __all__ = [
     "parse_options",
 ]
 
-_CATALOGUES = (image, pdf, ocr, data, office, archive)
+_CATALOGUES = (image, photo, pdf, ocr, data, browser, office, document, archive, media)
 
 
 def _is_installed(family: Family) -> bool:

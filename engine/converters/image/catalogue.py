@@ -6,26 +6,20 @@ import msgspec
 from msgspec import Meta
 
 from engine.converter import Converter, Family
-from engine.converters.raster.options import ImageOptions, check_options
+from engine.converters.raster.formats import MARKS, OTHERS, RASTER, READ_ONLY, SOURCES, TARGETS
+from engine.converters.raster.options import (
+    ImageOptions,
+    NoOptions,
+    OptimiseOptions,
+    check_options,
+)
 from engine.job import Bounds
 from sandbox.limits import MIB, Limits
 
 __all__ = ["CONVERTERS", "FAMILY", "RASTER", "SOURCES", "TARGETS", "ImageOptions"]
 
-# What the web and cameras are made of; the pdf family puts these on pages as they are.
-RASTER = ("jpeg", "png", "webp", "avif", "gif", "tiff", "bmp")
-_OTHERS = ("ico", "icns", "jp2", "tga", "ppm", "pgm", "pbm", "dds", "pcx", "sgi")
-TARGETS = (*RASTER, *_OTHERS)
-_READ_ONLY = ("heic", "psd", "cur", "pnm")
-SOURCES = (*TARGETS, *_READ_ONLY)
-# What a watermark may be.
-MARKS = ("png", "webp", "gif", "avif", "jpeg")
-# Pictures of one document: their sum in memory is bounded by one at a time being decoded.
+# Pictures of one document: one at a time is decoded, so that only uploads add up.
 _FILES_MAX = 100
-
-
-class NoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of image.metadata: there are none."""
 
 
 class CodeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,7 +121,7 @@ CONVERTERS: tuple[Converter, ...] = (
         name="image.pdf",
         family="image",
         title="Put pictures on pages",
-        sources=(*_OTHERS, *_READ_ONLY),
+        sources=(*OTHERS, *READ_ONLY),
         targets=("pdf",),
         options=ImageOptions,
         check=check_options,
@@ -143,7 +137,16 @@ CONVERTERS: tuple[Converter, ...] = (
         targets=("json",),
         options=NoOptions,
         default=True,
-        run="engine.converters.image.describe:describe",
+        run="engine.converters.image.convert:describe",
+    ),
+    Converter(
+        name="image.optimise",
+        family="image",
+        title="Make a JPEG smaller, its pixels untouched",
+        sources=("jpeg",),
+        targets=("jpeg",),
+        options=OptimiseOptions,
+        run="engine.converters.image.optimise:optimise",
     ),
     Converter(
         name="image.qr",
@@ -176,12 +179,19 @@ CONVERTERS: tuple[Converter, ...] = (
 
 FAMILY = Family(
     name="image",
-    needs=("PIL", "blurhash", "cykooz_resizer", "imagequant", "pi_heif", "zxingcpp"),
+    needs=(
+        "PIL",
+        "blurhash",
+        "cykooz_resizer",
+        "imagequant",
+        "mozjpeg_lossless_optimization",
+        "zxingcpp",
+    ),
     preload=(
         "engine.task",
         "engine.converters.image.convert",
         "engine.converters.image.codes",
-        "engine.converters.image.describe",
+        "engine.converters.image.optimise",
         "engine.converters.image.placeholder",
         "engine.converters.image.warm",
     ),

@@ -1,6 +1,7 @@
 """image.convert: one picture, decoded and handed to what the families share."""
 
 from engine.converter import Result, Work
+from engine.converters.raster.description import described
 from engine.converters.raster.pipeline import bind as bind_pages
 from engine.converters.raster.pipeline import produce
 from engine.converters.raster.sources import open_source
@@ -26,3 +27,9 @@ def bind(work: Work) -> Result:
         for upload, name in zip(work.inputs, work.sources, strict=True)
     )
     return bind_pages(sources, work.options, work.bounds)
+
+
+def describe(work: Work) -> Result:
+    """What the picture is and says, as JSON."""
+    source = open_source(work.inputs[0], work.source, work.bounds)
+    return described(source, work.inputs[0])

@@ -10,12 +10,12 @@ from itertools import product
 from PIL import Image, ImageCms
 
 from engine.converter import Result, Work
-from engine.converters.image import catalogue, codes, describe, placeholder
-from engine.converters.image.convert import bind, convert, watermark
+from engine.converters.image import catalogue, codes, optimise, placeholder
+from engine.converters.image.convert import bind, convert, describe, watermark
 from engine.converters.raster import fonts
 from engine.converters.raster.encode import Picture, encode
 from engine.converters.raster.metadata import Metadata
-from engine.converters.raster.options import ImageOptions
+from engine.converters.raster.options import ImageOptions, NoOptions, OptimiseOptions
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
 
@@ -61,8 +61,7 @@ def touch() -> None:
 
 
 def _read_only(picture: Buffer) -> None:
-    """Decoders of what is never written: a small file of each kind, and for HEIC a broken one."""
-    _fail(b"\0\0\0\x18ftypheic\0\0\0\0heicmif1", "heic")
+    """Decoders of what is never written, by a broken or tiny file; and options of other targets."""
     _fail(b"8BPS\0\1" + bytes(40), "psd")
     _fail(b"\0\0\2\0\1\0" + bytes(40), "cur")
     _convert(b"P2 1 1 9 5 ", "pnm", "png", ImageOptions())
@@ -78,7 +77,15 @@ def _operations(samples: dict[str, Buffer]) -> None:
     _call(bind, (samples["tga"],), "tga", "pdf", ImageOptions(lossless=True))
     _call(placeholder.blurhash, (samples["jpeg"],), "jpeg", "txt", catalogue.BlurhashOptions())
     for source in catalogue.RASTER:
-        _call(describe.describe, (samples[source],), source, "json", catalogue.NoOptions())
+        _call(describe, (samples[source],), source, "json", NoOptions())
+    for metadata in ("strip", "keep"):
+        _call(
+            optimise.optimise,
+            (samples["jpeg"],),
+            "jpeg",
+            "jpeg",
+            OptimiseOptions(metadata=metadata),
+        )
     code = _call(codes.draw, (b"warm",), "txt", "png", catalogue.CodeOptions(caption=True))
     _call(codes.draw, (b"warm",), "txt", "svg", catalogue.CodeOptions(kind="code-128"))
     for target in ("txt", "json"):

@@ -339,6 +339,23 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = "strip"
 
 
+class OptimiseOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of image.optimise: no pixel changes, the file becomes smaller."""
+
+    metadata: Annotated[
+        Literal["strip", "keep"],
+        Meta(
+            description="strip: EXIF, XMP and comments are removed; orientation and colour profile"
+            " stay. keep: everything stays.",
+            examples=["keep"],
+        ),
+    ] = "strip"
+
+
+class NoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operation that has no options."""
+
+
 def check_options(options: ImageOptions, target: str) -> None:
     """Refuse what the target format cannot do. Raises OptionInvalid."""
     if options.lossless and target in LOSSY - LOSSLESS:

@@ -1,7 +1,7 @@
 """What is converted: a picture with its frames, whichever library decodes it.
 
-The decoders here are Pillow's and its plugin for HEIC; the rules of `opening` hold for them too:
-one decoder for one checked format, and the header's size is compared before a pixel is decoded.
+The decoders here are Pillow's; the rules of `opening` hold for them too: one decoder for one
+checked format, and the header's size is compared before a pixel is decoded.
 """
 
 import io
@@ -9,19 +9,15 @@ import struct
 from collections.abc import Callable, Iterator
 
 import msgspec
-import pi_heif
 from PIL import Image, ImageFile
 
 from engine.converters.opening import check_pixels, frame_count, open_image, reading
 from engine.errors import SourceTooComplex, TargetImpossible
 from engine.job import Bounds, Buffer
 
-# A worker may start no thread: libde265 then decodes in the calling one.
-pi_heif.register_heif_opener(decode_threads=1, thumbnails=False)
-
 # Pillow's names of the decoders, of formats that hold one picture, or several of which one is it.
 STILLS: dict[str, str] = {
-    "heic": "HEIF",
+    "heic": "HEIF",  # known to the photo family, which registers it
     "ico": "ICO",
     "cur": "CUR",
     "icns": "ICNS",
@@ -40,6 +36,9 @@ STILLS: dict[str, str] = {
 _ICONS = frozenset({"ico", "cur", "icns"})
 # A Windows icon lists its pictures in a table; no honest one has more.
 _ICON_PICTURES_MAX = 256
+# PAM by channels and greatest sample. A header is a few words.
+_ANY_MAP_MODES = {(1, 255): "L", (2, 255): "LA", (3, 255): "RGB", (4, 255): "RGBA"}
+_ANY_MAP_HEAD_MAX = 4096
 # Of a Photoshop document: four of colour, and masks beside them.
 _CHANNELS_MAX = 56
 
@@ -59,6 +58,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_source(data: Buffer, name: str, bounds: Bounds) -> Source:
     """Read the header and check it. Raises SourceUnreadable, SourceTooComplex."""
+    if name == "pnm" and data[:2] == b"P7":
+        return _open_any_map(data, name, bounds)
     if name in STILLS:
         return _open_still(data, name, bounds)
     image = open_image(data, name, bounds)
@@ -69,6 +70,21 @@ def open_source(data: Buffer, name: str, bounds: Bounds) -> Source:
         at=lambda index: _sought(image, index),
         paged=name == "tiff",
     )
+
+
+def _open_any_map(data: Buffer, name: str, bounds: Bounds) -> Source:
+    """PAM, which Pillow does not know: words that end with ENDHDR, then the samples (pam(5))."""
+    with reading(name):
+        head, _, _ = bytes(data[:_ANY_MAP_HEAD_MAX]).partition(b"\nENDHDR\n")
+        lines = (line.split(None, 1) for line in head.splitlines()[1:] if line[:1] != b"#")
+        said = {words[0]: words[1] for words in lines if len(words) > 1}
+        size = int(said[b"WIDTH"]), int(said[b"HEIGHT"])
+        mode = _ANY_MAP_MODES[int(said[b"DEPTH"]), int(said[b"MAXVAL"])]
+    check_pixels(size, bounds)
+    with reading(name):
+        samples = memoryview(data)[len(head) + len(b"\nENDHDR\n") :]
+        image = Image.frombytes(mode, size, samples[: size[0] * size[1] * len(mode)])
+    return Source(name=name, first=image, at=lambda _: image)
 
 
 def at_page(source: Source, page: int, bounds: Bounds) -> Source:

@@ -98,8 +98,6 @@ TARGETS: dict[str, Target] = {
             modes=frozenset({"L", "LA", "RGB", "RGBA", "I;16"}),
             alpha=True,
             icc=False,
-            exif=False,
-            xmp=False,
         ),
         # As pictures on pages: alpha becomes a mask.
         Target(
@@ -107,8 +105,6 @@ TARGETS: dict[str, Target] = {
             modes=frozenset({"1", "L", "LA", "RGB", "RGBA", "CMYK"}),
             alpha=True,
             icc=False,
-            exif=False,
-            xmp=False,
             pages=True,
         ),
     )

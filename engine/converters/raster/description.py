@@ -1,4 +1,4 @@
-"""image.metadata: what a picture is, and what it tells about its maker, as JSON.
+"""What a picture is, and what it tells about its maker, as JSON: the operation metadata.
 
 Everything that a file says is text of a stranger: lengths are bounded, bytes are not shown.
 """
@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import msgspec
 from PIL import ExifTags, Image, ImageCms
 
-from engine.converter import Result, Work
+from engine.converter import Result
 from engine.converters.colour import opened_profile
 from engine.converters.opening import reading
 from engine.converters.raster.metadata import orientation_of
-from engine.converters.raster.sources import Source, open_source
+from engine.converters.raster.sources import Source
 from engine.converters.resolution import resolution
 from engine.job import Buffer
 
@@ -66,12 +66,14 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     comment: str = ""
 
 
-def describe(work: Work) -> Result:
+def described(source: Source, data: Buffer) -> Result:
     """The description, formatted for people and machines."""
-    data = work.inputs[0]
-    source = open_source(data, work.source, work.bounds)
-    told = description(source, data)
-    return Result(files=(msgspec.json.format(msgspec.json.encode(told)),), warnings=source.warnings)
+    return written(description(source, data), source.warnings)
+
+
+def written(told: Description, warnings: tuple[str, ...] = ()) -> Result:
+    """A description as JSON."""
+    return Result(files=(msgspec.json.format(msgspec.json.encode(told)),), warnings=warnings)
 
 
 def description(source: Source, data: Buffer) -> Description:
