@@ -29,20 +29,33 @@ _IMPLEMENTATIONS = {
     module.__name__: module for module in (editable, inspect, pictures, render, tables, text)
 }
 
+# Options beside the defaults, where those would use less than all of the code.
+_TRIALS: tuple[tuple[str, str, dict[str, object]], ...] = (
+    *(("render", target, {"dpi": 20, "colour": "grey"}) for target in catalogue.DRAWN),
+    *(("render", target, {"dpi": 20, "colour": "mono"}) for target in catalogue.DRAWN),
+    *(("render", target, {"dpi": 20, "background": "transparent"}) for target in catalogue.DRAWN),
+    ("text", "txt", {"order": "reading"}),
+    ("text", "txt", {"order": "layout"}),
+    ("text", "txt", {"pages": "2"}),
+    ("editable", "docx", {"layout": "page"}),
+    ("editable", "docx", {"running_heads": "drop", "page_breaks": True}),
+)
+
 
 def warm() -> None:
     """Run each converter on a plain, an encrypted and a broken document, to each target."""
     typefaces.install()
     plain, locked = _sample(""), _sample(_SECRET)
     for converter in catalogue.CONVERTERS:
+        small = {"dpi": 20} if converter.operation == "render" else {}
         for target in converter.targets:
-            _attempt(converter, plain, target, {})
-            _attempt(converter, locked, target, {})
-            _attempt(converter, locked, target, {"password": _SECRET})
-            _attempt(converter, plain[: len(plain) // 2], target, {})
-    for target in catalogue.DRAWN:
-        for more in ({"colour": "grey"}, {"colour": "mono"}, {"background": "transparent"}):
-            _attempt(catalogue.CONVERTERS[0], plain, target, {"dpi": 20, **more})
+            _attempt(converter, plain, target, small)
+        _attempt(converter, locked, converter.targets[0], small)
+        _attempt(converter, locked, converter.targets[0], {"password": _SECRET, **small})
+        _attempt(converter, plain[: len(plain) // 2], converter.targets[0], small)
+    for operation, target, more in _TRIALS:
+        converter = next(one for one in catalogue.CONVERTERS if one.operation == operation)
+        _attempt(converter, plain, target, more)
 
 
 def _sample(password: str) -> bytes:
