@@ -26,7 +26,11 @@ class Format(msgspec.Struct, frozen=True):
 
 
 _WITHOUT_SIGNATURE = frozenset(
-    {"txt", "html", "latex", "eml", "mhtml", "json", "ipynb", "aac", "ts"}
+    {
+        *("txt", "html", "latex", "eml", "mhtml", "json", "ipynb", "aac", "ts"),
+        *("md", "typst", "rst", "asciidoc", "org", "textile", "mediawiki", "dokuwiki", "jira"),
+        *("djot", "man", "docbook", "jats", "opml", "fb2"),
+    }
 )
 
 
@@ -119,7 +123,6 @@ _DOCUMENTS = (
     _row("yaml", "YAML document", "application/yaml", "yaml yml"),
     _row("toml", "TOML document", "application/toml", "toml"),
     _row("sql", "SQL script", "application/sql", "sql"),
-    _row("markdown", "Markdown text", "text/markdown", "md markdown"),
     _row("md", "Markdown text", "text/markdown", "md markdown"),
     _row("txt", "plain text", "text/plain", "txt text log"),
     _row("eml", "e-mail message", "message/rfc822", "eml"),
@@ -128,6 +131,20 @@ _DOCUMENTS = (
     _row("srt", "subtitles (SubRip)", "application/x-subrip", "srt"),
     _row("vtt", "subtitles (WebVTT)", "text/vtt", "vtt"),
     _row("latex", "LaTeX document", "application/x-tex", "tex latex"),
+    _row("typst", "typst source", "text/vnd.typst", "typ typst"),
+    _row("rst", "reStructuredText", "text/x-rst", "rst rest"),
+    _row("asciidoc", "AsciiDoc text", "text/asciidoc", "adoc asciidoc asc"),
+    _row("org", "Org text", "text/org", "org"),
+    _row("textile", "Textile text", "text/x-textile", "textile"),
+    _row("mediawiki", "MediaWiki page", "text/x-wiki", "mediawiki wiki"),
+    _row("dokuwiki", "DokuWiki page", "text/x-dokuwiki", "dokuwiki"),
+    _row("jira", "Jira wiki text", "text/x-jira", "jira"),
+    _row("djot", "djot text", "text/x-djot", "dj djot"),
+    _row("man", "manual page (man)", "text/troff", "man roff"),
+    _row("docbook", "DocBook document", "application/docbook+xml", "dbk docbook"),
+    _row("jats", "JATS article", "application/jats+xml", "jats"),
+    _row("opml", "OPML outline", "text/x-opml", "opml"),
+    _row("fb2", "FictionBook", "application/x-fictionbook+xml", "fb2"),
     _row("hocr", "recognised text with boxes (hOCR)", "text/vnd.hocr+html", "hocr"),
     _row("ipynb", "Jupyter notebook", "application/x-ipynb+json", "ipynb"),
     _row("parquet", "Parquet table", "application/vnd.apache.parquet", "parquet"),
@@ -195,7 +212,80 @@ _OTHERS = (
     _row("class", "Java class", "application/java-vm", "class"),
 )
 
-FORMATS: tuple[Format, ...] = _IMAGES + _DOCUMENTS + _MEDIA + _OTHERS
+# What nothing here converts, and an error can still name.
+_RECOGNISED = (
+    _row("xcf", "GIMP image", "image/x-xcf", "xcf"),
+    _row("mng", "MNG animation", "video/x-mng", "mng"),
+    _row("dpx", "DPX film frame", "image/x-dpx", "dpx"),
+    _row("ras", "Sun raster image", "image/x-sun-raster", "ras"),
+    _row("dcx", "PCX pages", "image/x-dcx", "dcx"),
+    _row("fli", "FLIC animation", "video/x-flic", "fli flc"),
+    _row("miff", "ImageMagick image", "image/x-miff", "miff"),
+    _row("farbfeld", "farbfeld image", "image/x-farbfeld", "ff"),
+    _row("xpm", "X pixmap", "image/x-xpixmap", "xpm"),
+    _row("xbm", "X bitmap", "image/x-xbitmap", "xbm"),
+    _row("pfm", "Netpbm image of floats", "image/x-portable-floatmap", "pfm"),
+    _row("blp", "Blizzard texture", "image/x-blp", "blp"),
+    _row("ktx", "Khronos texture", "image/ktx2", "ktx ktx2"),
+    _row("ani", "Windows animated cursor", "application/x-navi-animation", "ani"),
+    _row("x3f", "camera raw image (Sigma X3F)", "image/x-sigma-x3f", "x3f"),
+    _row("mrw", "camera raw image (Minolta MRW)", "image/x-minolta-mrw", "mrw"),
+    _row("crw", "camera raw image (Canon CRW)", "image/x-canon-crw", "crw"),
+    _row("fpx", "FlashPix image", "image/vnd.fpx", "fpx"),
+    _row("hwp", "Hangul document", "application/x-hwp", "hwp"),
+    _row("hwpx", "Hangul document (HWPX)", "application/hwp+zip", "hwpx"),
+    _row("wpd", "WordPerfect document", "application/vnd.wordperfect", "wpd"),
+    _row("one", "OneNote section", "application/onenote", "one"),
+    _row("xps", "XPS document", "application/vnd.ms-xpsdocument", "xps oxps"),
+    _row("pages", "Pages document", "application/vnd.apple.pages", "pages"),
+    _row("numbers", "Numbers spreadsheet", "application/vnd.apple.numbers", "numbers"),
+    _row("key", "Keynote presentation", "application/vnd.apple.keynote", "key"),
+    _row("chm", "compiled HTML help", "application/vnd.ms-htmlhelp", "chm"),
+    _row("lit", "Microsoft Reader book", "application/x-ms-reader", "lit"),
+    _row("pst", "Outlook data file", "application/vnd.ms-outlook-pst", "pst ost"),
+    _row("tnef", "Outlook winmail.dat", "application/ms-tnef", "tnef"),
+    _row("mdb", "Access database", "application/x-msaccess", "mdb accdb"),
+    _row("hdf5", "HDF5 data", "application/x-hdf5", "h5 hdf5"),
+    _row("netcdf", "NetCDF data", "application/x-netcdf", "nc"),
+    _row("npy", "NumPy array", "application/x-npy", "npy"),
+    _row("npz", "NumPy arrays", "application/x-npz", "npz"),
+    _row("shp", "ESRI shapes", "application/vnd.shp", "shp"),
+    _row("ac3", "AC-3 audio", "audio/ac3", "ac3"),
+    _row("caf", "Core Audio file", "audio/x-caf", "caf"),
+    _row("au", "Sun audio", "audio/basic", "au snd"),
+    _row("wavpack", "WavPack audio", "audio/x-wavpack", "wv"),
+    _row("ape", "Monkey's Audio", "audio/x-ape", "ape"),
+    _row("tta", "True Audio", "audio/x-tta", "tta"),
+    _row("tak", "TAK audio", "audio/x-tak", "tak"),
+    _row("musepack", "Musepack audio", "audio/x-musepack", "mpc mp+"),
+    _row("ofr", "OptimFROG audio", "audio/x-ofr", "ofr ofs"),
+    _row("dsf", "DSD audio", "audio/x-dsf", "dsf dff"),
+    _row("w64", "Wave64 audio", "audio/x-w64", "w64"),
+    _row("voc", "Creative voice", "audio/x-voc", "voc"),
+    _row("rm", "RealMedia", "application/vnd.rn-realmedia", "rm rmvb"),
+    _row("mxf", "MXF video", "application/mxf", "mxf"),
+    _row("y4m", "uncompressed video (YUV4MPEG2)", "video/x-yuv4mpeg", "y4m"),
+    _row("lzma", "LZMA file", "application/x-lzma", "lzma"),
+    _row("lzip", "lzip file", "application/lzip", "lz"),
+    _row("compress", "compressed file (Unix)", "application/x-compress", "z"),
+    _row("cpio", "cpio archive", "application/x-cpio", "cpio"),
+    _row("xar", "xar archive", "application/x-xar", "xar"),
+    _row("lha", "LHA archive", "application/x-lha", "lha lzh"),
+    _row("arj", "ARJ archive", "application/x-arj", "arj"),
+    _row("squashfs", "SquashFS image", "application/vnd.squashfs", "squashfs snap"),
+    _row("eot", "embedded font (EOT)", "application/vnd.ms-fontobject", "eot"),
+    _row("pfb", "PostScript font", "application/x-font-type1", "pfb pfa"),
+    _row("pcf", "X font (PCF)", "application/x-font-pcf", "pcf"),
+    _row("bdf", "X font (BDF)", "application/x-font-bdf", "bdf"),
+    _row("step", "STEP model", "model/step", "step stp"),
+    _row("iges", "IGES model", "model/iges", "iges igs"),
+    _row("fbx", "FBX scene", "application/vnd.autodesk.fbx", "fbx"),
+    _row("blend", "Blender scene", "application/x-blender", "blend"),
+    _row("icc", "colour profile", "application/vnd.iccprofile", "icc icm"),
+    _row("pem", "PEM keys or certificates", "application/x-pem-file", "pem"),
+)
+
+FORMATS: tuple[Format, ...] = _IMAGES + _DOCUMENTS + _MEDIA + _OTHERS + _RECOGNISED
 
 
 def find(name: str) -> Format:

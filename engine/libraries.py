@@ -41,7 +41,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "imagecodecs",
         "imagequant",
         "numpy",
-        "pi-heif",
+        "pi_heif",
         "pillow",
         "pyoxipng",
         "rawpy",

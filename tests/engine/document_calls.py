@@ -104,4 +104,4 @@ def _ours(source: str, target: str) -> str:
         return "mail-pages" if target == "pdf" else "mail"
     if source == "typst" and target in {"pdf", "png", "svg"}:
         return "compile"
-    return "typeset" if target == "pdf" else "convert"
+    return "typeset" if target == "pdf" else "restructure"

@@ -10,9 +10,9 @@ from engine.converter import Converter, Family
 from engine.converters.document.notations import NOTATIONS, SOURCES, TARGETS
 from engine.converters.document.options import (
     CompileOptions,
-    ConvertOptions,
     MailOptions,
     MailPagesOptions,
+    RestructureOptions,
     TypesetOptions,
 )
 from engine.errors import OptionInvalid
@@ -81,12 +81,12 @@ def read_inputs(options: CompileOptions) -> dict[str, str]:
 
 CONVERTERS: tuple[Converter, ...] = (
     Converter(
-        name="document.convert",
+        name="document.restructure",
         family="document",
-        title="Write a document in another format",
+        title="Write a document in another format: its structure, not its layout",
         sources=SOURCES,
         targets=TARGETS,
-        options=ConvertOptions,
+        options=RestructureOptions,
         run="engine.converters.document.convert:convert",
         check=check_written,
         default=True,
@@ -143,6 +143,8 @@ FAMILY = Family(
     touch="engine.converters.document.warm:touch",
     program=_program(),
     needs_files=(_program(),),
+    # How GHC's runtime waits for its standard input, on either machine.
+    calls=("select", "pselect6"),
     limits=Limits(
         # pandoc's heap ends at 1 GiB (`pandoc.py`), its runtime maps half as much again beside it.
         address_space_bytes=1536 * MIB,

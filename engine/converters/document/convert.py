@@ -1,4 +1,4 @@
-"""document.convert and document.mail: from any notation into a file of another."""
+"""document.restructure and document.mail: from any notation into a file of another."""
 
 from typing import Any
 

@@ -184,8 +184,8 @@ class Written(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 0
 
 
-class ConvertOptions(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of document.convert."""
+class RestructureOptions(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of document.restructure."""
 
     encoding: _Encoding = "auto"
     markdown: _Markdown = "auto"
