@@ -12,6 +12,7 @@ from engine.converters.pdf import (
     catalogue_marks,
     catalogue_pages,
     catalogue_parts,
+    catalogue_safety,
 )
 from engine.converters.pdf.catalogue_terms import (
     FILES_MAX,
@@ -75,6 +76,7 @@ _TOPICS = (
     catalogue_marks,
     catalogue_documents,
     catalogue_parts,
+    catalogue_safety,
     catalogue_content,
 )
 CONVERTERS: tuple[Converter, ...] = (

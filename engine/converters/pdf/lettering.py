@@ -48,7 +48,8 @@ def load() -> None:
 
 
 @functools.cache
-def _content(face: str) -> bytes:
+def content_of(face: str) -> bytes:
+    """The whole font file of a typeface."""
     return (_FOLDER / f"{_FILES[face]}.ttf").read_bytes()
 
 
@@ -63,7 +64,7 @@ class _Measures(NamedTuple):
 
 @functools.cache
 def _measures(face: str) -> _Measures:
-    font = TTFont(io.BytesIO(_content(face)), lazy=True)
+    font = TTFont(io.BytesIO(content_of(face)), lazy=True)
     units = font["head"].unitsPerEm
     return _Measures(
         font.getBestCmap(),
@@ -126,18 +127,24 @@ class Letters(NamedTuple):
 def embed(document: pikepdf.Pdf, face: str, texts: Iterable[str]) -> Letters:
     """Put the letters of these texts into the document."""
     letters = sorted(set("".join(texts)) - {"\n"})
-    font = TTFont(io.BytesIO(_content(face)), lazy=True)
+    font = cut(face, (ord(letter) for letter in letters))
+    codes = {letter: font.getGlyphID(_measures(face).glyphs[ord(letter)]) for letter in letters}
+    file = io.BytesIO()
+    font.save(file)
+    return Letters(face, _font(document, face, font, file.getvalue(), codes), codes)
+
+
+def cut(face: str, points: Iterable[int]) -> TTFont:
+    """The typeface with only the letters of these code points, without hints for screens."""
+    font = TTFont(io.BytesIO(content_of(face)), lazy=True)
     options = subset.Options(
         hinting=False, layout_features=[], name_IDs=[], glyph_names=False, notdef_outline=True
     )
     options.drop_tables += _NOT_IN_USE
     cutter = subset.Subsetter(options)
-    cutter.populate(unicodes=[ord(letter) for letter in letters])
+    cutter.populate(unicodes=list(points))
     cutter.subset(font)
-    codes = {letter: font.getGlyphID(_measures(face).glyphs[ord(letter)]) for letter in letters}
-    file = io.BytesIO()
-    font.save(file)
-    return Letters(face, _font(document, face, font, file.getvalue(), codes), codes)
+    return font
 
 
 def _font(

@@ -27,12 +27,14 @@ _IMPLEMENTATIONS = {
 }
 # Options beside the defaults, where those would use less than all of an operation's code.
 _TRIALS: Mapping[str, tuple[dict[str, object], ...]] = {
+    "pdf.archive": ({"fallback": "picture"}, {"level": "1b", "fallback": "picture"}),
     "pdf.compress": ({"preset": "screen"},),
     "pdf.crop": ({"mode": "auto", "uniform": True},),
     "pdf.delete": ({"pages": "1"},),
     "pdf.fill": ({"values": '{"warm": "warm", "tick": true}', "flatten": True},),
     "pdf.nup": ({"frame": True},),
     "pdf.watermark": ({"text": "warm", "layer": "under"}, {"text": "warm", "position": "tiled"}),
+    "pdf.redact": ({"words": '["warm"]', "match_case": True, "whole_words": True},),
     "pdf.set_bookmarks": ({"bookmarks": '[{"title": "warm", "page": 1}]'},),
     "pdf.set_metadata": ({"title": "warm", "author": ""},),
     "pdf.split": ({"size_mb": 1.0},),
