@@ -14,10 +14,11 @@ HALF_LIFE_S = 60.0
 def shares(budget: int, demand: Mapping[str, float]) -> dict[str, int]:
     """Deal `budget` spares out: one to each family, the rest by demand (D'Hondt's method).
 
-    More families than budget still have one each. Without any demand all are alike.
+    More families than budget still have one each. Without any demand all are alike. Where all
+    families rest there is nothing to deal.
     """
     dealt = dict.fromkeys(demand, 1)
-    for _ in range(budget - len(demand)):
+    for _ in range(budget - len(demand) if demand else 0):
         neediest = max(demand, key=lambda name: (demand[name] / (dealt[name] + 1), -dealt[name]))
         dealt[neediest] += 1
     return dealt

@@ -52,3 +52,7 @@ def test_demand_halves_in_a_half_life() -> None:
     later = demand.recent(2 * HALF_LIFE_S)
     assert later["image"] == pytest.approx(2, rel=0.01)
     assert later["pdf"] == pytest.approx(0.5)
+
+
+def test_where_all_families_rest_nothing_is_dealt() -> None:
+    assert shares(3, {}) == {}
