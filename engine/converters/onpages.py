@@ -10,12 +10,20 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import img2pdf
-from PIL import ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from engine.converter import Work
 from engine.converters.colour import expand, flatten, is_profile, to_srgb
 from engine.converters.jpeg import orientation_segment, without_metadata
-from engine.converters.opening import check_frames, check_pixels, frame_count, open_image, reading
+from engine.converters.opening import (
+    PLUGINS,
+    check_frames,
+    check_pixels,
+    frame_count,
+    open_image,
+    reading,
+)
+from engine.converters.raster.sources import open_source
 from engine.converters.resolution import resolution
 from engine.errors import SourceTooComplex, TargetImpossible, TargetTooLarge
 from engine.job import Bounds, Buffer
@@ -23,15 +31,19 @@ from engine.job import Bounds, Buffer
 MM = 72 / 25.4  # points
 # Points; ISO 216 and ANSI.
 PAGE_SIZES = {
+    "a2": (420 * MM, 594 * MM),
     "a3": (297 * MM, 420 * MM),
     "a4": (210 * MM, 297 * MM),
     "a5": (148 * MM, 210 * MM),
+    "a6": (105 * MM, 148 * MM),
     "letter": (612.0, 792.0),
     "legal": (612.0, 1008.0),
+    "tabloid": (792.0, 1224.0),
 }
 _FITS = {
     "inside": img2pdf.FitMode.into,
     "shrink": img2pdf.FitMode.shrink,
+    "cover": img2pdf.FitMode.fill,
     "stretch": img2pdf.FitMode.exact,
 }
 _WHITE = (255, 255, 255, 255)
@@ -100,6 +112,9 @@ def compose(sheets: list[Sheet], arrangement: Arrangement, bounds: Bounds) -> by
 
 def _sheets(work: Work, index: int, warnings: list[str]) -> Iterator[Sheet]:
     upload, source = work.inputs[index], work.sources[index]
+    if source not in PLUGINS:
+        yield _other_sheet(upload, source, work.bounds, warnings)
+        return
     image = open_image(upload, source, work.bounds)
     if source == "jpeg":
         yield _jpeg_sheet(image, upload, work.bounds, warnings)
@@ -116,6 +131,16 @@ def _sheets(work: Work, index: int, warnings: list[str]) -> Iterator[Sheet]:
         with reading(source):
             image.load()
         yield Sheet(_as_png(image, upload, source, warnings), resolution(image) or _DPI)
+
+
+def _other_sheet(upload: Buffer, source: str, bounds: Bounds, warnings: list[str]) -> Sheet:
+    """The one picture of a format that no PDF can hold as it is."""
+    opened = open_source(upload, source, bounds)
+    warnings += opened.warnings
+    with reading(source):
+        picture = opened.at(0)
+        picture.load()
+    return Sheet(_pixels_as_png(picture, source, warnings), resolution(picture) or _DPI)
 
 
 def _jpeg_sheet(
@@ -144,6 +169,10 @@ def _as_png(image: ImageFile.ImageFile, upload: Buffer, source: str, warnings: l
     upright = image.getexif().get(_ORIENTATION, 1) == 1 or source == "tiff"
     if source == "png" and upright and not image.has_transparency_data and not _interlaced(upload):
         return bytes(upload)
+    return _pixels_as_png(image, source, warnings)
+
+
+def _pixels_as_png(image: Image.Image, source: str, warnings: list[str]) -> bytes:
     with reading(source):
         turned = image if source == "tiff" else ImageOps.exif_transpose(image)
         plain = turned if turned.mode == "1" else expand(turned, warnings)
@@ -164,8 +193,9 @@ def _interlaced(upload: Buffer) -> bool:
 def _layout(arrangement: Arrangement, sheets: Iterator[Sheet]) -> _Layout:
     """img2pdf's layout, asked once a sheet, in order; a turned page is laid out as it is seen."""
     size = arrangement.size
-    if size is not None and arrangement.orientation == "landscape":
-        size = size[::-1]
+    if size is not None and arrangement.orientation != "auto":
+        short, long = sorted(size)
+        size = (long, short) if arrangement.orientation == "landscape" else (short, long)
     across, down = arrangement.margins
     upright: _Layout = img2pdf.get_layout_fun(
         pagesize=size,

@@ -2,11 +2,17 @@
 
 import io
 
+import msgspec
 import pikepdf
 import pytest
 from PIL import Image
 
-from engine.converters.pdf.catalogue import IMAGES
+from engine import task
+from engine.converters.pdf.catalogue_images import IMAGES
+from engine.errors import OptionInvalid
+from engine.job import TaskReply, TaskRequest
+from engine.planning import plan
+from engine.registry import FAMILIES
 from tests.engine.calls import convert, sample
 from tests.engine.judges import Seen, page_sizes, pictures, psnr, qpdf_approves, rendered, run
 
@@ -182,3 +188,58 @@ def test_an_image_that_no_page_can_have_the_size_of_is_refused_with_a_way_out(si
     reply = convert(buffer.getvalue(), "png", "pdf")
     assert (reply.error, "page_size" in reply.detail) == ("TargetImpossible", True)
     assert not convert(buffer.getvalue(), "png", "pdf", page_size="a4").error
+
+
+def test_images_of_several_formats_become_pages_of_one_document() -> None:
+    buffers = {name: io.BytesIO() for name in ("TGA", "PPM", "JPEG2000", "PCX")}
+    for name, buffer in buffers.items():
+        Image.open(io.BytesIO(sample("photo.png"))).save(buffer, name)
+    others = [buffer.getvalue() for buffer in buffers.values()]
+    uploads = [sample("photo.png"), sample("orientation-1.jpg"), sample("photo.webp"), *others]
+    job = plan("auto", "pdf", {}, uploads)
+    assert job.sources[:3] == ("png", "jpeg", "webp")
+    bounds = next(family.bounds for family in FAMILIES if family.name == job.family)
+    options = msgspec.to_builtins(job.options)
+    request = TaskRequest(job.converter, job.sources, job.target, options, bounds)
+    header, files = task.handle(msgspec.msgpack.encode(request), job.inputs)
+    assert msgspec.msgpack.decode(header, type=TaskReply).error == ""
+    made = bytes(files[0])
+    qpdf_approves(made)
+    seen = pictures(made)
+    assert len(seen) == 7
+    photo = Seen(sample("photo.png"), "png").rgb()
+    assert [psnr(one, photo) > 50 for one in (seen[0], seen[3], seen[4], seen[6])] == [True] * 4
+    assert psnr(seen[5], photo) > 30
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"page_size": "custom", "page_width_mm": 100, "page_height_mm": 80}, (283.46, 226.77)),
+        ({"page_size": "tabloid", "orientation": "landscape"}, (1224, 792)),
+        ({"page_size": "a6", "orientation": "portrait"}, (297.64, 419.53)),
+        ({"dpi": 240}, (96, 72)),
+    ],
+)
+def test_pages_have_the_size_that_was_asked_for(
+    options: dict[str, object], size: tuple[float, float]
+) -> None:
+    made = convert(sample("photo.png"), "png", "pdf", **options).file
+    assert page_sizes(made)[0] == pytest.approx(size, abs=0.1)
+
+
+def test_margins_may_differ_and_cover_leaves_none() -> None:
+    options = {"page_size": "a5", "orientation": "portrait"}
+    across = {"margin_x_mm": 30, "margin_y_mm": 0, "fit": "stretch"}
+    page = rendered(convert(sample("photo.png"), "png", "pdf", **options, **across).file)
+    assert page.getpixel((60, page.height // 2)) == (255, 255, 255)
+    assert page.getpixel((page.width // 2, 4)) != (255, 255, 255)
+    covered = rendered(convert(sample("photo.png"), "png", "pdf", **options, fit="cover").file)
+    corners = [(2, 2), (covered.width - 3, covered.height - 3)]
+    assert all(covered.getpixel(corner) != (255, 255, 255) for corner in corners)
+
+
+def test_a_custom_page_needs_both_sides() -> None:
+    for options in ({"page_size": "custom", "page_width_mm": 80}, {"page_width_mm": 80}):
+        with pytest.raises(OptionInvalid, match="custom"):
+            convert(sample("photo.png"), "png", "pdf", **options)

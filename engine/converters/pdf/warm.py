@@ -13,8 +13,15 @@ from PIL import Image
 
 from engine.converter import Converter, Work
 from engine.converters.opening import PLUGINS
-from engine.converters.pdf import catalogue, catalogue_documents, catalogue_pages, lettering
+from engine.converters.pdf import (
+    catalogue,
+    catalogue_documents,
+    catalogue_images,
+    catalogue_pages,
+    lettering,
+)
 from engine.converters.pdf.content import warm as content
+from engine.converters.raster.sources import STILLS
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
 
@@ -61,7 +68,9 @@ def warm() -> None:
         _attempt(converter, (protected,), options)
         _attempt(converter, (protected,), converter.options(password=_SECRET))
         _attempt(converter, (plain[: len(plain) // 2],), options)
-    for source, mode in product(PLUGINS, ("1", "L", "RGB", "RGBA", "CMYK")):
+    for source, mode in product(
+        (*PLUGINS, *catalogue_images.OTHERS), ("1", "L", "RGB", "RGBA", "CMYK")
+    ):
         _attempt_image(source, mode)
 
 
@@ -114,7 +123,8 @@ def _attempt_image(source: str, mode: str) -> None:
     converter = next(one for one in catalogue.CONVERTERS if one.name == "pdf.images")
     buffer = io.BytesIO()
     try:
-        Image.new(mode, (9, 9)).save(buffer, PLUGINS[source][0])
-    except (OSError, ValueError):
-        return  # this format has no such mode
-    _call(converter, (buffer.getvalue(),), source, catalogue.ImagesOptions(page_size="a4"))
+        name = PLUGINS[source][0] if source in PLUGINS else STILLS[source]
+        Image.new(mode, (9, 9)).save(buffer, name)
+    except (OSError, ValueError, KeyError):
+        return  # this format has no such mode, or is only read
+    _call(converter, (buffer.getvalue(),), source, catalogue_images.ImagesOptions(page_size="a4"))
