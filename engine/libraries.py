@@ -56,6 +56,8 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "pypdfium2",
         "xlsxwriter",
     ),
+    "misc": ("brotli", "fonttools", "lxml", "pysubs2"),
+    "vector": ("cykooz-resizer", "imagequant", "lxml", "pillow", "typst"),
 }
 
 

@@ -22,10 +22,12 @@ from engine.converters.data import catalogue as data
 from engine.converters.document import catalogue as document
 from engine.converters.image import catalogue as image
 from engine.converters.media import catalogue as media
+from engine.converters.misc import catalogue as misc
 from engine.converters.ocr import catalogue as ocr
 from engine.converters.office import catalogue as office
 from engine.converters.pdf import catalogue as pdf
 from engine.converters.photo import catalogue as photo
+from engine.converters.vector import catalogue as vector
 from engine.errors import ConversionUnsupported, OptionInvalid, SourceCountInvalid
 from engine.formats import find
 
@@ -41,7 +43,20 @@ __all__ = [
     "parse_options",
 ]
 
-_CATALOGUES = (image, photo, pdf, ocr, data, browser, office, document, archive, media)
+_CATALOGUES = (
+    image,
+    photo,
+    vector,
+    pdf,
+    ocr,
+    data,
+    browser,
+    office,
+    document,
+    archive,
+    media,
+    misc,
+)
 
 
 def _is_installed(family: Family) -> bool:

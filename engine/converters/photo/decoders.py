@@ -16,7 +16,7 @@ from engine.converters.raster.arrays import to_array, to_image
 from engine.converters.raster.encode import Picture
 from engine.converters.raster.jxl import open_jxl
 from engine.converters.raster.options import ImageOptions
-from engine.converters.raster.sources import Source, open_source
+from engine.converters.raster.sources import Source, open_source, still
 from engine.errors import SourceUnreadable, TargetImpossible, TargetTooLarge
 from engine.job import Bounds, Buffer
 
@@ -69,7 +69,7 @@ def _decoded(name: str, decode: Callable[[], Any]) -> Source:
     warnings: list[str] = []
     with reading(name):
         image = to_image(decode(), warnings)
-    return Source(name=name, first=image, at=lambda _: image, warnings=tuple(warnings))
+    return still(name, image, warnings)
 
 
 def _open_raw(data: Buffer, name: str, options: PhotoOptions, bounds: Bounds) -> Source:
@@ -86,7 +86,7 @@ def _open_raw(data: Buffer, name: str, options: PhotoOptions, bounds: Bounds) ->
             output_bps=8,
         )
         image = to_image(pixels, [])
-    return Source(name=name, first=image, at=lambda _: image)
+    return still(name, image)
 
 
 def _preview(raw: Any, name: str, bounds: Bounds) -> Source:
@@ -97,7 +97,7 @@ def _preview(raw: Any, name: str, bounds: Bounds) -> Source:
     if thumbnail.format is rawpy.ThumbFormat.JPEG:
         return open_source(thumbnail.data, "jpeg", bounds)
     image = to_image(thumbnail.data, [])
-    return Source(name=name, first=image, at=lambda _: image)
+    return still(name, image)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from engine.converters.opening import check_pixels, open_image, reading
 from engine.converters.raster.arrays import to_array, to_image
 from engine.converters.raster.encode import Picture
 from engine.converters.raster.options import ImageOptions
-from engine.converters.raster.sources import Source
+from engine.converters.raster.sources import Source, still
 from engine.errors import SourceUnreadable, TargetImpossible, TargetTooLarge
 from engine.job import Bounds, Buffer
 
@@ -53,7 +53,7 @@ def open_jxl(data: Buffer, name: str, bounds: Bounds) -> Source:
     image.info = dict(_described(boxes))
     if header.animated:
         warnings.append("only the first frame of an animation was kept")
-    return Source(name=name, first=image, at=lambda _: image, warnings=tuple(warnings))
+    return still(name, image, warnings)
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -6,7 +6,7 @@ checked format, and the header's size is compared before a pixel is decoded.
 
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 from PIL import Image, ImageFile
@@ -56,6 +56,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+def still(name: str, image: Image.Image, warnings: Iterable[str] = ()) -> Source:
+    """A source of one picture."""
+    return Source(name=name, first=image, at=lambda _: image, warnings=tuple(warnings))
+
+
 def open_source(data: Buffer, name: str, bounds: Bounds) -> Source:
     """Read the header and check it. Raises SourceUnreadable, SourceTooComplex."""
     if name == "pnm" and data[:2] == b"P7":
@@ -84,7 +89,7 @@ def _open_any_map(data: Buffer, name: str, bounds: Bounds) -> Source:
     with reading(name):
         samples = memoryview(data)[len(head) + len(b"\nENDHDR\n") :]
         image = Image.frombytes(mode, size, samples[: size[0] * size[1] * len(mode)])
-    return Source(name=name, first=image, at=lambda _: image)
+    return still(name, image)
 
 
 def at_page(source: Source, page: int, bounds: Bounds) -> Source:
@@ -115,7 +120,7 @@ def _open_still(data: Buffer, name: str, bounds: Bounds) -> Source:
             image.load()
         warnings = tuple(_said(image, data, name))
     check_pixels(image.size, bounds)
-    return Source(name=name, first=image, at=lambda _: image, warnings=warnings)
+    return still(name, image, warnings)
 
 
 def _said(image: ImageFile.ImageFile, data: Buffer, name: str) -> Iterator[str]:
