@@ -36,8 +36,11 @@ _Password = Annotated[
         extra_json_schema={"format": "password", "writeOnly": True},
     ),
 ]
+NamesEncoding = Literal[
+    "auto", "utf-8", "cp437", "cp850", "cp866", "shift_jis", "gb18030", "big5", "euc-kr"
+]
 _NamesEncoding = Annotated[
-    Literal["auto", "utf-8", "cp437", "cp850", "cp866", "shift_jis", "gb18030", "big5", "euc-kr"],
+    NamesEncoding,
     Meta(
         description="Encoding of the names in a ZIP that does not say it. auto: UTF-8 where it can"
         " be, else cp437.",

@@ -1,9 +1,14 @@
 """Use every packer and unpacker once, on files small enough to cost nothing."""
 
-from typing import get_args, get_type_hints
+from typing import get_args
 
 from engine.converter import Work
-from engine.converters.archive.catalogue import CONVERTERS, ListOptions, RepackOptions
+from engine.converters.archive.catalogue import (
+    CONVERTERS,
+    ListOptions,
+    NamesEncoding,
+    RepackOptions,
+)
 from engine.converters.archive.members import Lost, Member
 from engine.converters.archive.pack import pack
 from engine.converters.archive.repack import list_members, repack
@@ -34,7 +39,7 @@ def warm() -> None:
     locked = _packed("7z", RepackOptions(password_out=_SECRET))
     for password in (_SECRET, "", "x"):
         _attempt(locked, "7z", "zip", RepackOptions(password=password))
-    for encoding in get_args(get_args(get_type_hints(ListOptions)["names_encoding"])[0] or str):
+    for encoding in get_args(NamesEncoding):
         "x".encode(encoding if encoding != "auto" else "ascii")
     _touchstone.append(samples["zip"])
 

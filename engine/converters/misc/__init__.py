@@ -1,0 +1,1 @@
+"""Small worlds with formats of their own: fonts, subtitles, places, calendars and contacts."""
