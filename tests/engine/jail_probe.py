@@ -27,7 +27,30 @@ _OPTIONS: dict[str, list[dict[str, object]]] = {
     ],
     "pdf.protect": [{"user_password": "x", "allow": "print"}],
     "pdf.images": [{}, {"page_size": "a4", "margin_mm": 5, "fit": "shrink"}],
-    "pdf.compress": [{}, {"level": "light", "linearise": True}],
+    "pdf.compress": [{"preset": "screen"}, {"level": "light", "linearise": True}],
+    "pdf.rotate": [{}, {"password": "open sesame"}],
+    "pdf.delete": [{"pages": "1"}],
+    "pdf.split": [{}, {"size_mb": 0.002}, {"bookmarks": 1}],
+    "pdf.crop": [{"left_mm": 5}, {"mode": "auto", "uniform": True}],
+    "pdf.resize": [{}, {"page_size": "scale", "percent": 50}],
+    "pdf.nup": [{"per_sheet": 4, "frame": True}],
+    "pdf.watermark": [{"angle": 30}, {"position": "tiled", "layer": "under"}],
+    "pdf.number": [{"text": "Ω {page}", "font": "serif"}, {"font": "mono"}],
+    "pdf.set_metadata": [{"title": "x", "author": ""}],
+    "pdf.set_bookmarks": [{"bookmarks": '[{"title": "x", "page": 1}]'}],
+    "pdf.fill": [{"values": '{"name": "Ω"}'}, {"values": '{"name": "x"}', "flatten": True}],
+    "pdf.redact": [{"words": '["alpha", "filled"]'}],
+    "pdf.archive": [{"level": level, "fallback": "picture"} for level in ("1b", "2b", "3b")],
+}
+# What is sent beside the first upload, where an operation needs it: its format, and the sample.
+_BESIDE = {
+    name: (kind, (FILES / sample).read_bytes())
+    for name, kind, sample in (
+        ("pdf.attach", "jpeg", "photo.jpg"),
+        ("pdf.merge", "pdf", "nine.pdf"),
+        ("pdf.overlay", "pdf", "form.pdf"),
+        ("pdf.watermark", "png", "alpha.png"),
+    )
 }
 
 
@@ -47,12 +70,15 @@ def _uploads() -> dict[str, list[bytes]]:
 def _convert_all(converters: list[Converter], uploads: dict[str, list[bytes]]) -> int:
     done = 0
     for converter in converters:
+        kind, beside = _BESIDE.get(converter.name, ("", b""))
+        more = [beside] if beside else []
         for source, target in product(converter.sources, converter.targets):
             for upload, options in product(uploads[source], _OPTIONS.get(converter.name, [{}])):
+                sources = (source, kind) if more else (source,)
                 request = TaskRequest(
-                    converter.name, (source,), target, options, family_of(converter).bounds
+                    converter.name, sources, target, options, family_of(converter).bounds
                 )
-                header, files = task.handle(msgspec.msgpack.encode(request), [upload])
+                header, files = task.handle(msgspec.msgpack.encode(request), [upload, *more])
                 done += bool(files)
                 assert b"Crashed" not in header, header
     return done

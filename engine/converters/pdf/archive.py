@@ -6,7 +6,9 @@ actions, files) is removed first; fonts that readers are expected to bring are e
 with the same widths is at hand.
 """
 
+import functools
 from collections.abc import Sequence
+from importlib import resources
 
 import pikepdf
 from pikepdf import Name, pdfa
@@ -28,6 +30,22 @@ _RULES_MAX = 5
 _FILES = "attached files"
 # What the validator says of every attached file, since it does not look into them.
 _UNCHECKED = "pikepdf:embedded-file"
+
+
+def load() -> None:
+    """Read what pikepdf has beside its code. Called where files can still be opened."""
+    _profile()
+    with pikepdf.new() as blank:
+        blank.add_blank_page()
+        for level in ("1b", "2b", "3b"):
+            pdfa.check(blank, level)
+
+
+@functools.cache
+def _profile() -> bytes:
+    """The colours of screens, as pikepdf brings them for PDF/A of all parts."""
+    found = resources.files("pikepdf.pdfa").joinpath("data", "sRGB.icc")
+    return found.read_bytes()
 
 
 def archive(work: Work) -> Result:
@@ -76,7 +94,7 @@ def _remove_forbidden(document: pikepdf.Pdf, level: str, warnings: list[str]) ->
 def _write(document: pikepdf.Pdf, level: str, work: Work) -> tuple[Buffer, list[str]]:
     """The document as PDF/A, and the rules that it breaks."""
     with reading():
-        pdfa.prepare(document, level)
+        pdfa.prepare(document, level, output_intent=_profile(), output_condition_identifier="sRGB")
     buffer = CappedBuffer(work.bounds.output_bytes_max)
     how = pdfa.resolve_save_kwargs(level)
     with reading():

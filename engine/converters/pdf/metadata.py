@@ -19,6 +19,7 @@ from engine.converters.pdf.attachments import find_files
 from engine.converters.pdf.catalogue_parts import SetMetadataOptions
 from engine.converters.pdf.files import losses, open_document, read_pages, reading, save
 from engine.converters.pdf.geometry import MM, view
+from engine.converters.pdf.objects import dictionaries
 from engine.converters.pdf.outlines import Bookmark, read_bookmarks
 from engine.errors import OptionInvalid, SourceUnreadable
 
@@ -155,12 +156,10 @@ def _text(packet: PdfMetadata, document: pikepdf.Pdf, xmp: str, old: str) -> str
 
 def _has_javascript(document: pikepdf.Pdf) -> bool:
     """Whether any action is a script, or scripts have names."""
-    for thing in document.objects:
-        if isinstance(thing, (Dictionary, Stream)) and (
-            thing.get("/S") == Name.JavaScript or "/JavaScript" in thing
-        ):
-            return True
-    return False
+    return any(
+        thing.get("/S") == Name.JavaScript or "/JavaScript" in thing
+        for thing in dictionaries(document)
+    )
 
 
 def set_metadata(work: Work) -> Result:
@@ -210,11 +209,10 @@ def remove_metadata(document: pikepdf.Pdf) -> None:
         for name in ("/Info", "/ID"):  # the identifier tells which documents have one origin
             if name in document.trailer:
                 del document.trailer[name]
-        for thing in document.objects:
-            if isinstance(thing, (Dictionary, Stream)):
-                for name in ("/Metadata", "/LastModified"):
-                    if name in thing:
-                        del thing[name]
+        for thing in list(dictionaries(document)):
+            for name in ("/Metadata", "/LastModified"):
+                if name in thing:
+                    del thing[name]
         Sanitizer().remove_private_app_data().remove_thumbnails().remove_web_capture().apply(
             document
         )

@@ -1,7 +1,6 @@
 """pdf.sanitise: a document that only shows itself, and reaches for nothing."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import msgspec
 import pikepdf
@@ -12,6 +11,7 @@ from engine.converter import Result, Work
 from engine.converters.pdf.catalogue_safety import SanitiseOptions
 from engine.converters.pdf.files import losses, open_document, read_pages, reading, save
 from engine.converters.pdf.metadata import remove_metadata
+from engine.converters.pdf.objects import dictionaries
 from engine.errors import TargetImpossible
 
 _WEB = "web links"
@@ -32,8 +32,6 @@ _ACTIONS = {
 }
 # Comments that are nothing but a file, a film, a sound or a model.
 _CARRIERS = frozenset({"/FileAttachment", "/Movie", "/Sound", "/Screen", "/RichMedia", "/3D"})
-# qpdf itself reads nothing that is nested deeper.
-_DEPTH_MAX = 500
 
 
 def sanitise(work: Work) -> Result:
@@ -60,7 +58,7 @@ def active_content(document: pikepdf.Pdf) -> Counter[str]:
     """What the document could do or carry, by what customers call it."""
     found: Counter[str] = Counter()
     with reading():
-        for thing in _dictionaries(document):
+        for thing in dictionaries(document):
             name, needed = _ACTIONS.get(str(thing.get("/S")), ("", ""))
             if name and (not needed or needed in thing):
                 found[name] += 1
@@ -71,27 +69,6 @@ def active_content(document: pikepdf.Pdf) -> Counter[str]:
             if "/XFA" in thing:
                 found["XFA forms"] += 1
     return found
-
-
-def _dictionaries(document: pikepdf.Pdf) -> Iterator[pikepdf.Object]:
-    """Every dictionary and stream of the document, those inside others too."""
-    for thing in document.objects:
-        yield from _within(thing, 0)
-
-
-def _within(thing: object, depth: int) -> Iterator[pikepdf.Object]:
-    if depth > _DEPTH_MAX:
-        return
-    if isinstance(thing, Array):
-        values = list(thing)
-    elif isinstance(thing, Dictionary | Stream):
-        yield thing
-        values = [value for _, value in thing.items()]
-    else:
-        return
-    for value in values:
-        if isinstance(value, Array | Dictionary) and not value.is_indirect:
-            yield from _within(value, depth + 1)
 
 
 def remove_active_content(
@@ -151,7 +128,7 @@ def _web_actions(document: pikepdf.Pdf) -> list[tuple[pikepdf.Object, pikepdf.Ob
     """Link comments and bookmarks whose action opens a web page, with just that."""
     kept: list[tuple[pikepdf.Object, pikepdf.Object]] = []
     with reading():
-        for thing in _dictionaries(document):
+        for thing in dictionaries(document):
             action = thing.get("/A")
             if isinstance(action, Dictionary) and action.get("/S") == Name.URI:
                 address = str(action.get("/URI", ""))

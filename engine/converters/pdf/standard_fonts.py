@@ -15,6 +15,7 @@ from pikepdf import Array, Dictionary, Name
 
 from engine.converters.pdf.files import reading
 from engine.converters.pdf.lettering import cut
+from engine.converters.pdf.objects import dictionaries
 
 # By the name of the font, in small letters and without spaces: the face that is as wide.
 _FACES = {
@@ -45,8 +46,8 @@ def embed_standard_fonts(document: pikepdf.Pdf, *, plain: bool) -> int:
     count = 0
     files: dict[str, pikepdf.Object] = {}
     with reading():
-        for font in document.objects:
-            if not isinstance(font, Dictionary) or font.get("/Type") != Name.Font:
+        for font in dictionaries(document):
+            if font.get("/Type") != Name.Font:
                 continue
             face, encoding = _FACES.get(_name(font)), _encoding(font)
             if face is None or encoding is None or (plain and encoding == _STANDARD):
