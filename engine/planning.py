@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from engine import errors, formats, registry
+from engine import errors, formats, likeness, registry
 from engine.job import Buffer, Job
 from engine.sniff import sniff
 
@@ -89,7 +89,7 @@ def _checked_source(claimed: str, upload: Buffer) -> str:
             )
         return seen
     source = formats.find(claimed)
-    if seen == source.name or (seen is None and not source.has_signature):
+    if likeness.fits(source.name, seen):
         return source.name
     looks = f"it looks like {formats.title(seen)}" if seen else "it looks like nothing known here"
     raise errors.SourceMismatch(f"the file is not what it claims to be ({source.title}): {looks}")

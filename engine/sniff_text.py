@@ -1,84 +1,104 @@
-"""Tell text formats apart, once nothing binary fits: first whether it is text, then which."""
+"""Tell text formats apart, once nothing binary fits: first whether it is text, then which.
+
+Only a window at the front is read for its kind. A format is named when the text could hardly be
+anything else; whatever is not certain is `txt`, because a claim of any text format is believed for
+it (`engine/likeness.py`).
+"""
 
 import re
 
-_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-# Control characters that text does not hold; tab, line feed, form feed, return and escape may be.
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
-# How much of a text is read for its kind.
-_WINDOW = 4096
+from engine.magics import CONTROLS
+from engine.sniff_lines import sniff_lines
+from engine.sniff_markup import is_fragment, sniff_json, sniff_markup
+from engine.sniff_prose import sniff_prose
+from engine.wiping import wipe
 
-_XML_ROOTS = (
-    (re.compile(r"<(\w+:)?svg[\s>]"), "svg"),
-    (re.compile(r"<html[\s>]", re.IGNORECASE), "html"),
-)
-_HTML = re.compile(
-    r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|title|table|div|script|p|h1)[\s>]",
-    re.IGNORECASE | re.DOTALL,
-)
-_MAIL_HEADER = re.compile(
-    r"(from|to|subject|date|received|return-path|message-id|mime-version|delivered-to"
-    r"|content-type|x-[\w-]+):",
-    re.IGNORECASE,
-)
-_MAIL_HEADERS_MIN = 3
-_SRT = re.compile(r"\d+\s*\r?\n\d\d:\d\d:\d\d[,.]\d{1,3}\s*-->")
-_JSON = re.compile(r'\s*(\{\s*("|\})|\[\s*([\[{"\]]|-?\d|true|false|null))')
+_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+# How much of a text is read for its kind.
+_WINDOW = 8 * 1024
+
 _STARTS = (
     ("BEGIN:VCALENDAR", "ics"),
     ("BEGIN:VCARD", "vcf"),
+    ("BEGIN:VEVENT", "ics"),
+    ("BEGIN:VTODO", "ics"),
+    ("BEGIN:VTIMEZONE", "ics"),
     ("WEBVTT", "vtt"),
-    ("\\documentclass", "latex"),
     ("{\\rtf", "rtf"),
+    ("[Script Info]", "ass"),
+    ("<SAMI>", "smi"),
+    ("OFF\n", "off"),
+    ("COFF\n", "off"),
+    ("STARTFONT ", "bdf"),
+    ("ISO-10303-21;", "step"),
+    ("-----BEGIN ", "pem"),
+    ("#EXTM3U", "m3u"),
+    ("diff --git ", "diff"),
+    ("%!PS", "ps"),
 )
+_STARTS_LONGEST = max(len(start) for start, _ in _STARTS)
+_SOLID = re.compile(r"solid\b[^\n]*\n\s*(facet\s+normal\s|endsolid)", re.IGNORECASE)
+_DXF = re.compile(r"(\s*999\r?\n[^\n]*\n)*\s*0\r?\n\s*SECTION\r?\n\s*2\r?\n")
+_IGES_COLUMN = 72
 
 
 def sniff_text(head: bytes | bytearray, *, complete: bool) -> str | None:
-    """The kind of text, `txt` for none in particular, or None for what is not text."""
-    text = _decoded(head, complete=complete)
-    if text is None or not text.strip():
+    """The kind of text, `txt` for none in particular, or None for what is not text.
+
+    `complete`: the head is the whole file.
+    """
+    text = _decoded(head)
+    if not text:
         return None
-    start = text[:_WINDOW].lstrip()
+    start = text.lstrip("\ufeff \t\r\n\x0c")
+    opening = start[:_STARTS_LONGEST].upper()
     for prefix, name in _STARTS:
-        if start.startswith(prefix):
+        if opening.startswith(prefix.upper()):
             return name
-    return _markup(start) or _lines(start) or "txt"
+    whole = start if complete and len(head) <= _WINDOW else None
+    return (
+        _drawing(text, start)
+        or sniff_markup(start)
+        or sniff_json(start, whole=whole)
+        or sniff_lines(start, complete=whole is not None)
+        or _prose(start)
+    )
 
 
-def _decoded(head: bytes | bytearray, *, complete: bool) -> str | None:
-    """The head as text: by its mark, as UTF-8, or as Windows-1252 where it has no control bytes."""
+def _prose(start: str) -> str:
+    name = sniff_prose(start)
+    if is_fragment(start):
+        return "md" if name == "md" else "html"
+    return name or "txt"
+
+
+def _decoded(head: bytes | bytearray) -> str | None:
+    """The window as text: by its mark, as UTF-8, or as Windows-1252 without control bytes."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
-            return head[len(mark) :].decode(encoding, "ignore")
-    if _CONTROL.search(head):
+            return head[len(mark) : len(mark) + _WINDOW].decode(encoding, "ignore")
+    # In place of a search: ten times faster.
+    kept = head.translate(None, CONTROLS)
+    wipe(kept)
+    if len(kept) != len(head):
         return None
-    # The cut at the end of the window may go through a character of up to four bytes.
-    whole = head if complete else head[:-3]
+    window = head[:_WINDOW]
     try:
-        return whole.decode("utf-8", "strict" if complete else "ignore")
-    except UnicodeDecodeError:
-        return whole.decode("cp1252", "ignore")
+        return window.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # The cut at the window's end may go through a character of up to four bytes.
+        if len(head) > _WINDOW and error.start >= len(window) - 3:
+            return window.decode("utf-8", "ignore")
+        return window.decode("cp1252", "ignore")
 
 
-def _markup(start: str) -> str | None:
-    if start.startswith("<?xml"):
-        for root, name in _XML_ROOTS:
-            if root.search(start):
-                return name
-        return "xml"
-    if re.match(r"<(\w+:)?svg[\s>]", start) or start[:14].lower() == "<!doctype svg ":
-        return "svg"
-    if _HTML.match(start):
-        return "html"
-    if _JSON.match(start):
-        return "ipynb" if '"cells"' in start or '"nbformat"' in start else "json"
-    return None
-
-
-def _lines(start: str) -> str | None:
-    if _SRT.match(start):
-        return "srt"
-    headers = [line for line in start.splitlines()[:40] if _MAIL_HEADER.match(line)]
-    if len(headers) >= _MAIL_HEADERS_MIN and _MAIL_HEADER.match(start):
-        return "mhtml" if "multipart/related" in start.lower() else "eml"
+def _drawing(text: str, start: str) -> str | None:
+    """Drawings and meshes that are written as text."""
+    if _SOLID.match(start):
+        return "stl"
+    if _DXF.match(start):
+        return "dxf"
+    first = text.split("\n", 1)[0].rstrip("\r")
+    if len(first) == _IGES_COLUMN + 8 and first[_IGES_COLUMN:].replace(" ", "0") == "S0000001":
+        return "iges"
     return None
