@@ -4,7 +4,7 @@ import pikepdf
 
 from engine.converter import Result, Work
 from engine.converters.capped import CappedBuffer
-from engine.converters.pdf.content import blocks, markup, placed, word
+from engine.converters.pdf.content import blocks, frames, markup, placed, slides, word
 from engine.converters.pdf.content.blocks import Pages
 from engine.converters.pdf.content.excerpt import Excerpt, take
 from engine.converters.pdf.content.options import EditableOptions
@@ -23,15 +23,16 @@ def editable(work: Work) -> Result:
     excerpt = take(work, options)
     warnings: list[str] = []
     if work.target == "pptx" or options.layout == "page":
-        made = (placed.as_pptx if work.target == "pptx" else placed.as_docx)(excerpt.content)
+        apart = placed.take_apart(excerpt.content, work.bounds)
+        _check_text([bool(page.lines) for page in apart], warnings)
+        made = slides.as_pptx(apart) if work.target == "pptx" else frames.as_docx(apart)
         if excerpt.parts.fonts:
             warnings.append(
                 "fonts are named, not included: where one is not installed, another stands in"
             )
-        _check_text(blocks.read(excerpt.content, pictures=False), excerpt, warnings)
     else:
         pages = blocks.read(excerpt.content, pictures=options.pictures)
-        _check_text(pages, excerpt, warnings)
+        _check_text([any(block.runs or block.rows for block in page) for page in pages], warnings)
         if options.running_heads == "drop":
             pages, dropped = blocks.without_running_heads(pages)
             if dropped:
@@ -43,17 +44,17 @@ def editable(work: Work) -> Result:
     return Result(files=(file,), warnings=tuple(warnings))
 
 
-def _check_text(pages: Pages, excerpt: Excerpt, warnings: list[str]) -> None:
+def _check_text(written: list[bool], warnings: list[str]) -> None:
     """Scans have nothing that could be worked on; say so, wholly or in part."""
-    silent = sum(not any(block.runs or block.rows for block in page) for page in pages)
-    if silent == len(excerpt.pages):
+    silent = written.count(False)
+    if silent == len(written):
         raise TargetImpossible(
             "the pages hold no text: they look like scans, which text recognition"
             " (pdf to pdf, operation=recognise) makes searchable first"
         )
     if silent:
         warnings.append(
-            f"{silent} of {len(pages)} pages hold no text; scanned pages need text recognition"
+            f"{silent} of {len(written)} pages hold no text; scanned pages need text recognition"
             " (operation=recognise)"
         )
 

@@ -47,7 +47,7 @@ def warm() -> None:
     typefaces.install()
     plain, locked = _sample(""), _sample(_SECRET)
     for converter in catalogue.CONVERTERS:
-        small = {"dpi": 20} if converter.operation == "render" else {}
+        small: dict[str, object] = {"dpi": 20} if converter.operation == "render" else {}
         for target in converter.targets:
             _attempt(converter, plain, target, small)
         _attempt(converter, locked, converter.targets[0], small)

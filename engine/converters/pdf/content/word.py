@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from PIL import Image
@@ -13,6 +13,7 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_PICTURE = "http://schemas.openxmlformats.org/drawingml/2006/picture"
 _TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml"
 # Twentieths of a point; English metric units.
 _TWIPS, _EMU, _PIXEL_EMU = 20, 12_700, 9_525
@@ -40,23 +41,62 @@ _HEADING_SIZES = (32, 28, 26, 24, 22, 22)  # half points
 def as_docx(pages: Pages, size: tuple[float, float], language: str, *, page_breaks: bool) -> bytes:
     """One flowing document. `size`: of its paper, in points."""
     writer = _Writer(size)
-    body = "".join(writer.body(pages, page_breaks=page_breaks))
-    parts: dict[str, str | bytes] = {
+    body = "".join(writer.body(pages, page_breaks=page_breaks)) + writer.section()
+    return zipped(
+        package(body, writer.references, writer.media, lists=writer.lists, language=language)
+    )
+
+
+Reference = tuple[str, str, bool]  # its kind, its target, whether that is outside
+
+
+def package(
+    body: str,
+    references: list[Reference],
+    media: Mapping[str, bytes],
+    *,
+    lists: Sequence[bool] = (),
+    language: str = "",
+) -> dict[str, bytes]:
+    """The parts of a document. The first reference is rId3; `lists`: whether each is numbered."""
+    texts = {
         "[Content_Types].xml": _TYPES,
         "_rels/.rels": _RELATIONS,
         "word/document.xml": (
             f'<w:document xmlns:w="{_W}" xmlns:r="{_R}"'
             ' xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"'
             ' xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
-            ' xmlns:pic="http://schemas.openxmlformats.org/drawingml/2006/picture">'
-            f"<w:body>{body}{writer.section()}</w:body></w:document>"
+            f' xmlns:pic="{_PICTURE}"><w:body>{body}</w:body></w:document>'
         ),
         "word/styles.xml": _styles(language),
-        "word/numbering.xml": _numbering(writer.lists),
-        "word/_rels/document.xml.rels": writer.relations(),
-        **writer.media,
+        "word/numbering.xml": _numbering(lists),
+        "word/_rels/document.xml.rels": _referring(references),
     }
-    return zipped({name: _bytes(part) for name, part in parts.items()})
+    return {**{name: (_HEAD + text).encode() for name, text in texts.items()}, **media}
+
+
+def part_of_picture(number: int, reference: str, across: int, down: int) -> str:
+    """What a drawing that shows a picture holds. Sizes in English metric units."""
+    return (
+        f'<wp:docPr id="{number}" name="Picture {number}"/><a:graphic><a:graphicData'
+        f' uri="{_PICTURE}"><pic:pic><pic:nvPicPr><pic:cNvPr id="{number}"'
+        f' name="Picture {number}"/><pic:cNvPicPr/></pic:nvPicPr><pic:blipFill>'
+        f'<a:blip r:embed="{reference}"/><a:stretch><a:fillRect/></a:stretch></pic:blipFill>'
+        f'<pic:spPr><a:xfrm><a:off x="0" y="0"/><a:ext cx="{across}" cy="{down}"/></a:xfrm>'
+        '<a:prstGeom prst="rect"><a:avLst/></a:prstGeom></pic:spPr></pic:pic></a:graphicData>'
+        "</a:graphic>"
+    )
+
+
+def _referring(references: list[Reference]) -> str:
+    """What the document refers to; the first two are its styles and its lists."""
+    fixed = [("styles", "styles.xml", False), ("numbering", "numbering.xml", False)]
+    rows = "".join(
+        f'<Relationship Id="rId{number}" Type="{_R}/{kind}" Target="{escape(target)}"'
+        f"{_OUTSIDE if outside else ''}/>"
+        for number, (kind, target, outside) in enumerate([*fixed, *references], 1)
+    )
+    return f'<Relationships xmlns="{_PACKAGE}/relationships">{rows}</Relationships>'
 
 
 def zipped(parts: Mapping[str, bytes]) -> bytes:
@@ -70,16 +110,12 @@ def zipped(parts: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _bytes(part: str | bytes) -> bytes:
-    return (_HEAD + part).encode() if isinstance(part, str) else part
-
-
 class _Writer:
     """Writes the body and remembers what it refers to: links, pictures, lists."""
 
     def __init__(self, size: tuple[float, float]) -> None:
         self._size = size
-        self._targets: list[tuple[str, str, bool]] = []  # kind, target, outside
+        self.references: list[Reference] = []
         self.media: dict[str, bytes] = {}
         # For each list, whether it is numbered; a numbered one begins at 1 again.
         self.lists: list[bool] = []
@@ -162,33 +198,17 @@ class _Writer:
             int((self._size[1] - 2 * _MARGIN_PT) * _EMU),
         )
         scale = min(1.0, room[0] / across, room[1] / down)
-        size = f'cx="{int(across * scale)}" cy="{int(down * scale)}"'
-        uri = "http://schemas.openxmlformats.org/drawingml/2006/picture"
+        across, down = int(across * scale), int(down * scale)
         return (
-            f'<w:p><w:r><w:drawing><wp:inline><wp:extent {size}/><wp:docPr id="{number}"'
-            f' name="Picture {number}"/><a:graphic><a:graphicData uri="{uri}"><pic:pic>'
-            f'<pic:nvPicPr><pic:cNvPr id="{number}" name="Picture {number}"/><pic:cNvPicPr/>'
-            f'</pic:nvPicPr><pic:blipFill><a:blip r:embed="{at}"/><a:stretch><a:fillRect/>'
-            f'</a:stretch></pic:blipFill><pic:spPr><a:xfrm><a:off x="0" y="0"/><a:ext {size}/>'
-            '</a:xfrm><a:prstGeom prst="rect"><a:avLst/></a:prstGeom></pic:spPr></pic:pic>'
-            "</a:graphicData></a:graphic></wp:inline></w:drawing></w:r></w:p>"
+            f'<w:p><w:r><w:drawing><wp:inline><wp:extent cx="{across}" cy="{down}"/>'
+            f"{part_of_picture(number, at, across, down)}</wp:inline></w:drawing></w:r></w:p>"
         )
 
     def _refer(self, kind: str, target: str, *, outside: bool) -> str:
         reference = kind, target, outside
-        if reference not in self._targets:
-            self._targets.append(reference)
-        return f"rId{self._targets.index(reference) + 3}"
-
-    def relations(self) -> str:
-        """What the document refers to; the first two are its styles and its lists."""
-        fixed = [("styles", "styles.xml", False), ("numbering", "numbering.xml", False)]
-        rows = "".join(
-            f'<Relationship Id="rId{number}" Type="{_R}/{kind}" Target="{escape(target)}"'
-            f"{_OUTSIDE if outside else ''}/>"
-            for number, (kind, target, outside) in enumerate([*fixed, *self._targets], 1)
-        )
-        return f'<Relationships xmlns="{_PACKAGE}/relationships">{rows}</Relationships>'
+        if reference not in self.references:
+            self.references.append(reference)
+        return f"rId{self.references.index(reference) + 3}"
 
     def section(self) -> str:
         """Paper and margins."""
@@ -233,7 +253,7 @@ def _styles(language: str) -> str:
     )
 
 
-def _numbering(lists: list[bool]) -> str:
+def _numbering(lists: Sequence[bool]) -> str:
     """One definition for dots and one for numbers; each list counts for itself."""
     definitions = "".join(
         f'<w:abstractNum w:abstractNumId="{number}"><w:lvl w:ilvl="0"><w:start w:val="1"/>'
