@@ -148,6 +148,7 @@ class Crowd:
         """One that only turns out to be."""
 
         async def chunks() -> AsyncIterator[bytes]:
+            yield (FILES / "photo.png").read_bytes()
             for _ in range(UPLOAD_BYTES_MAX // 2**18 + 1):
                 yield bytes(2**18)
 
