@@ -93,7 +93,8 @@ def _words(wide: int, options: ImageOptions) -> Image.Image:
     """The text as wide as asked, tightly cut."""
     text, colour = " ".join(options.watermark_text.split()), parse_colour(options.watermark_colour)
     measured = fonts.typeface(fonts.BOLD, _MEASURED).getbbox(text)
-    size = wide * _MEASURED / max(1, measured[2] - measured[0])
+    # The outline stands out on both sides.
+    size = wide / max(0.01, (measured[2] - measured[0]) / _MEASURED + 2 * _OUTLINE)
     size = min(max(size, _SIZE_LEAST), _SIZE_MOST)
     font, outline = fonts.typeface(fonts.BOLD, size), max(1, round(size * _OUTLINE))
     box = [round(edge) for edge in font.getbbox(text, stroke_width=outline)]
