@@ -39,27 +39,32 @@ def changed(limits: Limits, changes: Mapping[str, float]) -> Limits:
         raise ValueError(f"not a limit: {error}") from error
 
 
+def zygote_spec(family: registry.Family, limits: Limits, config: EngineConfig) -> ZygoteSpec:
+    """What this family's zygote is told."""
+    return ZygoteSpec(
+        family=family.name,
+        preload=family.preload,
+        entry=ENTRY,
+        warm=WARM,
+        touch=TOUCH,
+        limits=limits,
+        level=config.isolation,
+        calls=family.calls,
+        program=family.program,
+        reads=family.reads,
+        pairs=family.pairs,
+        shares=family.shares,
+        library=family.library,
+        environment=family.environment,
+        uses=config.uses,
+    )
+
+
 def _pool(family: registry.Family, config: EngineConfig, line: Line) -> Pool:
     counts = Counts()
 
     async def boot(limits: Limits) -> WorkerSource:
-        spec = ZygoteSpec(
-            family=family.name,
-            preload=family.preload,
-            entry=ENTRY,
-            warm=WARM,
-            touch=TOUCH,
-            limits=limits,
-            level=config.isolation,
-            calls=family.calls,
-            program=family.program,
-            reads=family.reads,
-            pairs=family.pairs,
-            shares=family.shares,
-            library=family.library,
-            environment=family.environment,
-            uses=config.uses,
-        )
+        spec = zygote_spec(family, limits, config)
         return await Forkserver.start(spec, on_exit=counts.note_exit)
 
     return Pool(

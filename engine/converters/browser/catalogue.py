@@ -104,7 +104,7 @@ class PrintOptions(_PageOptions, frozen=True, kw_only=True, forbid_unknown_field
     ) = None
     orientation: Annotated[
         Literal["portrait", "landscape"],
-        Meta(description="How the paper lies.", examples=["landscape"]),
+        Meta(description="Whether the paper stands or lies.", examples=["landscape"]),
     ] = "portrait"
     margin_mm: (
         Annotated[
@@ -155,8 +155,8 @@ class PrintOptions(_PageOptions, frozen=True, kw_only=True, forbid_unknown_field
         Meta(
             max_length=_TEMPLATE_MAX,
             description="HTML at the top of each page, within the margin. Elements of the classes"
-            " date, title, pageNumber and totalPages are filled in; give them a font size.",
-            examples=['<span style="font-size:9px" class="title"></span>'],
+            " date, title, pageNumber and totalPages are filled in.",
+            examples=['<b class="title"></b>'],
         ),
     ] = ""
     footer: Annotated[
@@ -164,7 +164,7 @@ class PrintOptions(_PageOptions, frozen=True, kw_only=True, forbid_unknown_field
         Meta(
             max_length=_TEMPLATE_MAX,
             description="HTML at the bottom of each page, like `header`.",
-            examples=['<span style="font-size:9px" class="pageNumber"></span>'],
+            examples=['<span class="pageNumber"></span> / <span class="totalPages"></span>'],
         ),
     ] = ""
     pages: Annotated[
@@ -339,5 +339,6 @@ FAMILY = Family(
     ),
     bounds=Bounds(),
     # A spare starts its browser before it is ready, which takes 0.3 s on an idle core.
+    prepares=True,
     spawn_max_s=15.0,
 )

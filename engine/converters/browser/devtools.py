@@ -82,6 +82,8 @@ class Page:
         self._conversation = program.Conversation(_ARGUMENTS, _ENVIRONMENT)
         self._commands = 0
         self._session = ""
+        # Of the page itself, apart from those within it.
+        self.frame = ""
         self._rest = bytearray()
         self._message_max = _MESSAGE_OVERHEAD
         self._hears: Callable[[str, msgspec.Raw], None] = lambda _event, _about: None
@@ -90,8 +92,8 @@ class Page:
     def begin(self) -> None:
         """Start the browser and open a blank page in it. Raises ConversionCrashed."""
         self._conversation.__enter__()
-        target = self.ask("Target.createTarget", _Target, url="about:blank").target_id
-        attached = self.ask("Target.attachToTarget", _Session, targetId=target, flatten=True)
+        self.frame = self.ask("Target.createTarget", _Target, url="about:blank").target_id
+        attached = self.ask("Target.attachToTarget", _Session, targetId=self.frame, flatten=True)
         self._session = attached.session_id
         self.tell("Page.enable")
         # The answer means that the page is there and its own thread works.

@@ -35,8 +35,11 @@ _NAMES = {
     "Fetch": "requests of scripts",
 }
 _OTHER = "other files"
+_LEADS_TO = "pages that it leads to"
 _LOCAL = "local files"
 
+# Chromium's WebRTC ends the process where it can make no socket; a page can do without it.
+_WITHOUT = "delete self.RTCPeerConnection; delete self.webkitRTCPeerConnection"
 # Chromium shows an XML error in an element of this name.
 _IS_BROKEN = "!!document.querySelector('parsererror')"
 _SETTLED = (
@@ -51,6 +54,7 @@ class _Request(msgspec.Struct, frozen=True):
 
 class _Paused(msgspec.Struct, frozen=True, rename="camel"):
     request_id: str
+    frame_id: str
     request: _Request
     resource_type: str = ""
 
@@ -92,6 +96,7 @@ class Loaded:
         page.tell("Browser.setDownloadBehavior", behavior="deny")
         page.tell("Log.enable")
         page.tell("Fetch.enable", patterns=[{"urlPattern": "*"}])
+        page.tell("Page.addScriptToEvaluateOnNewDocument", source=_WITHOUT)
         try:
             page.ask("Page.navigate", msgspec.Raw, url=self._address)
         except CommandRefused:
@@ -177,10 +182,11 @@ class Loaded:
     def _answer(self, asked: _Paused) -> None:
         file = self._files.get(asked.request.url.partition("#")[0])
         if file is None:
-            if not asked.request.url.endswith("/favicon.ico"):
-                self._refused[_NAMES.get(asked.resource_type, _OTHER)] += 1
+            leaves = asked.resource_type == "Document" and asked.frame_id == self.page.frame
+            kind = _LEADS_TO if leaves else _NAMES.get(asked.resource_type, _OTHER)
+            self._refused[kind] += 1
             # An aborted navigation leaves the page as it is; a refused one would replace it.
-            reason = "Aborted" if asked.resource_type == "Document" else "BlockedByClient"
+            reason = "Aborted" if leaves else "BlockedByClient"
             self.page.tell("Fetch.failRequest", requestId=asked.request_id, errorReason=reason)
             return
         media_type, content = file

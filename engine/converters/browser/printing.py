@@ -30,8 +30,6 @@ _PAPERS = {
 _MARGIN_MM = 10.0
 # 14,400 points: PDF viewers show no page that is longer (ISO 32000-1, annex C).
 _SIDE_MM_MAX = 5080.0
-# Lengths are rounded to whole points in the file; a drawing must not spill over by a fraction.
-_SPILL_IN = 1 / 72
 # Chromium writes its own where the template is empty.
 _NO_TEMPLATE = "<span></span>"
 
@@ -69,6 +67,7 @@ def print_pages(work: Work) -> Result:
         loaded.load(javascript=options.javascript, media=media)
         loaded.wait(wait_ms=options.wait_ms, wait_for=options.wait_for)
         paper = _paper(options, loaded)
+        _overrule(options, paper, loaded)
         try:
             printed = page.ask("Page.printToPDF", _Printed, **_settings(options, paper, loaded))
         except CommandRefused:
@@ -142,22 +141,59 @@ def _content_mm(options: PrintOptions, loaded: Loaded, width_mm: float) -> float
     return (height_px + 1) / px_mm
 
 
+def _overrule(options: PrintOptions, paper: _Paper, loaded: Loaded) -> None:
+    """Let the customer's wishes go before the page's own @page rules."""
+    rules = []
+    if not _is_own_size(options):
+        rules.append("size: auto !important")
+    if any(
+        side is not None
+        for side in (
+            options.margin_mm,
+            options.margin_top_mm,
+            options.margin_right_mm,
+            options.margin_bottom_mm,
+            options.margin_left_mm,
+        )
+    ):
+        sides = " ".join(f"{side:.3f}mm" for side in paper[2:])
+        rules.append(f"margin: {sides} !important")
+    if rules and loaded.source != "svg":
+        style = f"@page {{ {'; '.join(rules)} }}"
+        loaded.value_of(
+            "document.documentElement.appendChild(document.createElement('style')).textContent"
+            f" = '{style}'"
+        )
+
+
+def _is_own_size(options: PrintOptions) -> bool:
+    return options.page_size == "auto" and options.width_mm is None
+
+
+def _template(html: str, paper: _Paper) -> str:
+    """A header or footer, as far from the paper's sides as the text is, and of a readable size."""
+    if not html:
+        return _NO_TEMPLATE
+    return (
+        f'<div style="width: 100%; box-sizing: border-box; font: 9px sans-serif; padding: 0'
+        f' {paper.right_mm:.2f}mm 0 {paper.left_mm:.2f}mm">{html}</div>'
+    )
+
+
 def _settings(options: PrintOptions, paper: _Paper, loaded: Loaded) -> dict[str, object]:
-    spill = _SPILL_IN if loaded.source == "svg" and options.page_size == "auto" else 0.0
-    by_page = options.page_size == "auto" and options.width_mm is None and loaded.source != "svg"
     return {
         "paperWidth": paper.width_mm / _MM_IN,
-        "paperHeight": paper.height_mm / _MM_IN + spill,
+        "paperHeight": paper.height_mm / _MM_IN,
         "marginTop": paper.top_mm / _MM_IN,
         "marginRight": paper.right_mm / _MM_IN,
         "marginBottom": paper.bottom_mm / _MM_IN,
         "marginLeft": paper.left_mm / _MM_IN,
-        "preferCSSPageSize": by_page,
+        "preferCSSPageSize": loaded.source != "svg" and _is_own_size(options),
         "scale": options.scale,
         "printBackground": options.background,
         "displayHeaderFooter": bool(options.header or options.footer),
-        "headerTemplate": options.header or _NO_TEMPLATE,
-        "footerTemplate": options.footer or _NO_TEMPLATE,
+        "headerTemplate": _template(options.header, paper),
+        "footerTemplate": _template(options.footer, paper),
         "pageRanges": "" if options.pages == "1-" else options.pages.replace(" ", ""),
         "generateDocumentOutline": options.outline,
         "generateTaggedPDF": options.tagged,
