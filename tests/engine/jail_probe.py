@@ -40,7 +40,7 @@ _OPTIONS: dict[str, list[dict[str, object]]] = {
     "pdf.set_bookmarks": [{"bookmarks": '[{"title": "x", "page": 1}]'}],
     "pdf.fill": [{"values": '{"name": "Ω"}'}, {"values": '{"name": "x"}', "flatten": True}],
     "pdf.redact": [{"words": '["alpha", "filled"]'}],
-    "pdf.archive": [{"level": level, "fallback": "picture"} for level in ("1b", "2b", "3b")],
+    "pdf.pdfa": [{"level": level, "fallback": "picture"} for level in ("1b", "2b", "3b")],
 }
 # What is sent beside the first upload, where an operation needs it: its format, and the sample.
 _BESIDE = {

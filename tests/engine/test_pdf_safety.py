@@ -247,7 +247,7 @@ def test_a_document_without_active_content_is_said_to_be_so() -> None:
 
 @pytest.mark.parametrize("level", ["2b", "3b"])
 def test_archives_look_the_same_embed_their_fonts_and_claim_their_level(level: str) -> None:
-    reply = operate("archive", sample("nine.pdf"), level=level)
+    reply = operate("pdfa", sample("nine.pdf"), level=level)
     made = reply.file
     assert psnr(rendered(sample("nine.pdf"), dpi=100), rendered(made, dpi=100)) > 35
     assert words(made) == words(sample("nine.pdf"))
@@ -259,18 +259,18 @@ def test_archives_look_the_same_embed_their_fonts_and_claim_their_level(level: s
 
 
 def test_what_does_not_conform_is_refused_with_the_rules_or_made_pictures() -> None:
-    reply = operate("archive", sample("nine.pdf"), level="1b")
+    reply = operate("pdfa", sample("nine.pdf"), level="1b")
     assert (reply.error, "6.3.4" in reply.detail) == ("TargetImpossible", True)
-    made = operate("archive", sample("nine.pdf"), level="1b", fallback="picture")
+    made = operate("pdfa", sample("nine.pdf"), level="1b", fallback="picture")
     assert words(made.file).strip("\f\n ") == ""
     assert psnr(rendered(sample("nine.pdf")), rendered(made.file)) > 25
     assert any("made pictures" in warning for warning in made.warnings)
 
 
 def test_scripts_files_and_fields_do_not_keep_a_document_from_being_archived() -> None:
-    reply = operate("archive", changed(active(), lambda one: one.pages.__delitem__(1)))
+    reply = operate("pdfa", changed(active(), lambda one: one.pages.__delitem__(1)))
     assert any("scripts" in warning for warning in reply.warnings)
-    form = operate("archive", sample("form.pdf"))
+    form = operate("pdfa", sample("form.pdf"))
     assert "filled in" in words(form.file)
 
 
@@ -280,12 +280,12 @@ def test_attached_files_stay_in_level_3b_only() -> None:
         both, "pdf", "pdf", operation="attach", companions=("xml",), names="invoice.xml",
         relationship="data",
     ).file  # fmt: skip
-    kept, gone = (operate("archive", with_file, level=level).file for level in ("3b", "2b"))
+    kept, gone = (operate("pdfa", with_file, level=level).file for level in ("3b", "2b"))
     assert b"<invoice/>" in laid_open(kept)
     assert b"<invoice/>" not in laid_open(gone)
 
 
-@pytest.mark.parametrize("operation", ["redact", "sanitise", "archive"])
+@pytest.mark.parametrize("operation", ["redact", "sanitise", "pdfa"])
 def test_an_encrypted_document_asks_for_its_password(operation: str) -> None:
     more = {"words": '["bravo"]'} if operation == "redact" else {}
     assert operate(operation, sample("encrypted.pdf"), **more).error == "PasswordRequired"

@@ -13,9 +13,8 @@ import pikepdf
 from pikepdf import Array, Dictionary, FormFieldFlag, Name
 from pikepdf.form import ExtendedAppearanceStreamGenerator
 
+from engine.converters.lettering import Letters, check_letters, embed, measure, number
 from engine.converters.pdf.files import reading
-from engine.converters.pdf.geometry import number
-from engine.converters.pdf.lettering import Letters, check_letters, embed, measure
 from engine.errors import TargetImpossible
 
 _FONT = re.compile(r"/(\S+)\s+([0-9.]+)\s+Tf")

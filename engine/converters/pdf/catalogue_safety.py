@@ -1,4 +1,4 @@
-"""Declarations of what makes documents safe to hand on, or to keep: redaction, archiving."""
+"""Declarations of what makes documents safe to hand on, or to keep: redaction, PDF/A."""
 
 from typing import Annotated, Literal
 
@@ -70,8 +70,8 @@ class SanitiseOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown
     ] = False
 
 
-class ArchiveOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of pdf.archive: PDF/A, checked by pikepdf's validator; no certificate."""
+class PdfaOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of pdf.pdfa: PDF/A, checked by pikepdf's validator; no certificate."""
 
     level: Annotated[
         Literal["1b", "2b", "3b"],
@@ -135,5 +135,5 @@ CONVERTERS: tuple[Converter, ...] = (
         check=check_redaction,
     ),
     declare("sanitise", "Remove active content", SanitiseOptions, module="sanitise"),
-    declare("archive", "PDF/A for long keeping", ArchiveOptions, module="archive"),
+    declare("pdfa", "PDF/A for long keeping", PdfaOptions, module="pdfa"),
 )  # fmt: skip

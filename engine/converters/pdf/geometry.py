@@ -113,11 +113,6 @@ def lying(size: tuple[float, float], *, wide: bool) -> tuple[float, float]:
     return (long, short) if wide else (short, long)
 
 
-def number(value: float) -> str:
-    """A number as content streams have it: no exponent, four decimals at the most."""
-    return f"{value:.4f}".rstrip("0").rstrip(".")
-
-
 # Six numbers of a transformation: x' = a x + c y + e, y' = b x + d y + f (ISO 32000-1, 8.3.3).
 Transform = tuple[float, float, float, float, float, float]
 

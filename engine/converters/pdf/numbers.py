@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from engine.converter import Result, Work
+from engine.converters.lettering import check_letters, embed
 from engine.converters.pdf.catalogue_marks import BatesOptions, NumberOptions
 from engine.converters.pdf.files import losses, open_document, read_pages, save
 from engine.converters.pdf.geometry import MM, anchored, centred, seen_to_page, then, view
-from engine.converters.pdf.lettering import check_letters, embed
 from engine.converters.pdf.ranges import parse_pages
 from engine.converters.pdf.stamps import lay, text_stamp
 

@@ -7,8 +7,9 @@ import pikepdf
 from pikepdf import Dictionary, Name
 from PIL import Image
 
+from engine.converters.lettering import number
 from engine.converters.pdf.files import reading
-from engine.converters.pdf.geometry import Box, number, set_box
+from engine.converters.pdf.geometry import Box, set_box
 
 # Text in JPEG is clean from about here on.
 _QUALITY = 88

@@ -3,6 +3,7 @@
 import pikepdf
 
 from engine.converter import Result, Work
+from engine.converters.lettering import number
 from engine.converters.pdf.catalogue_layout import ResizeOptions
 from engine.converters.pdf.files import (
     losses,
@@ -19,7 +20,6 @@ from engine.converters.pdf.geometry import (
     Box,
     View,
     lying,
-    number,
     set_box,
     view,
 )

@@ -10,6 +10,7 @@ import pikepdf
 from pikepdf import Name, Rectangle
 
 from engine.converter import Result, Work
+from engine.converters.lettering import number
 from engine.converters.pdf.appearances import flatten
 from engine.converters.pdf.catalogue_layout import BookletOptions, NupOptions
 from engine.converters.pdf.files import (
@@ -19,7 +20,7 @@ from engine.converters.pdf.files import (
     reading,
     save,
 )
-from engine.converters.pdf.geometry import MM, SIDE_MIN, SIZES, Box, lying, number, view
+from engine.converters.pdf.geometry import MM, SIDE_MIN, SIZES, Box, lying, view
 from engine.converters.pdf.ranges import parse_pages
 from engine.errors import TargetImpossible
 

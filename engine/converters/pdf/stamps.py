@@ -11,9 +11,9 @@ from engine.converter import Work
 from engine.converters import opening
 from engine.converters.colour import expand, parse_colour, to_srgb
 from engine.converters.jpeg import without_metadata
+from engine.converters.lettering import Letters, measure, number
 from engine.converters.pdf.files import reading
-from engine.converters.pdf.geometry import Transform, number
-from engine.converters.pdf.lettering import Letters, measure
+from engine.converters.pdf.geometry import Transform
 
 _FULL = 255
 _UPRIGHT = 1

@@ -13,8 +13,8 @@ from fontTools.agl import AGL2UV
 from fontTools.encodings.StandardEncoding import StandardEncoding
 from pikepdf import Array, Dictionary, Name
 
+from engine.converters.lettering import cut
 from engine.converters.pdf.files import reading
-from engine.converters.pdf.lettering import cut
 from engine.converters.pdf.objects import dictionaries
 
 # By the name of the font, in small letters and without spaces: the face that is as wide.

@@ -14,15 +14,15 @@ from pikepdf import Array, Dictionary, Name, String
 from PIL import Image
 
 from engine.converter import Converter, Work
+from engine.converters import lettering
 from engine.converters.pdf import (
-    archive,
     catalogue_documents,
     catalogue_layout,
     catalogue_marks,
     catalogue_pages,
     catalogue_parts,
     catalogue_safety,
-    lettering,
+    pdfa,
 )
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
@@ -54,7 +54,6 @@ class _Trial(NamedTuple):
 
 # Where the defaults alone would not do, or would use less than all of an operation's code.
 _TRIALS: Mapping[str, Sequence[_Trial]] = {
-    "archive": (_Trial({"fallback": "picture", "dpi": 100}),),
     "attach": (_Trial(beside="png"),),
     "compress": (_Trial({"preset": "screen"}),),
     "crop": (_Trial({"mode": "auto", "uniform": True}),),
@@ -63,6 +62,7 @@ _TRIALS: Mapping[str, Sequence[_Trial]] = {
     "merge": (_Trial(beside="pdf"),),
     "nup": (_Trial({"frame": True}),),
     "overlay": (_Trial(beside="pdf"),),
+    "pdfa": (_Trial({"fallback": "picture", "dpi": 100}),),
     "protect": (_Trial({"user_password": _SECRET}),),
     "redact": (_Trial({"words": '["warm"]', "dpi": 100}),),
     "sanitise": (_Trial({"strip_metadata": True}),),
@@ -75,7 +75,7 @@ _TRIALS: Mapping[str, Sequence[_Trial]] = {
 
 def warm() -> Buffer:
     """Do it all; returns the smallest of the documents."""
-    archive.load()
+    pdfa.load()
     lettering.load()
     full, companions = _sample(), {"pdf": _sample(), "png": _picture("PNG")}
     for operation, converter in CONVERTERS.items():
@@ -135,12 +135,7 @@ def _picture(kind: str) -> bytes:
 def _sample() -> bytes:
     """Two pages with text, a picture, a field, a bookmark, a file, a script and metadata."""
     with pikepdf.new() as document:
-        faces = ("Helvetica", "Helvetica-Bold", "Times-Roman", "Courier")
-        fonts = Dictionary()
-        for place, face in enumerate(faces, 1):
-            fonts[f"/F{place}"] = Dictionary(
-                Type=Name.Font, Subtype=Name.Type1, BaseFont=Name(f"/{face}")
-            )
+        font = Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Helvetica)
         for _ in range(2):
             page = document.add_blank_page(page_size=(72, 72))
             picture = document.make_stream(
@@ -153,7 +148,7 @@ def _sample() -> bytes:
                 BitsPerComponent=8,
                 Filter=Name.DCTDecode,
             )
-            page.Resources = Dictionary(Font=fonts, XObject=Dictionary(I1=picture))
+            page.Resources = Dictionary(Font=Dictionary(F1=font), XObject=Dictionary(I1=picture))
             page.Contents = document.make_stream(_TEXT)
         fields = Array(
             [_field(document, "warm", Name.Tx, 9), _field(document, "tick", Name.Btn, 40)]

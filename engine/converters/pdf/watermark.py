@@ -5,6 +5,7 @@ import math
 import pikepdf
 
 from engine.converter import Result, Work
+from engine.converters.lettering import check_letters, embed
 from engine.converters.pdf.catalogue_marks import WatermarkOptions
 from engine.converters.pdf.files import losses, open_document, read_pages, save
 from engine.converters.pdf.geometry import (
@@ -18,7 +19,6 @@ from engine.converters.pdf.geometry import (
     turned,
     view,
 )
-from engine.converters.pdf.lettering import check_letters, embed
 from engine.converters.pdf.ranges import parse_pages
 from engine.converters.pdf.stamps import Stamp, lay, picture_stamp, text_stamp
 from engine.errors import OptionInvalid

@@ -1,4 +1,4 @@
-"""pdf.archive: PDF/A (ISO 19005), by pikepdf's preparation and validator.
+"""pdf.pdfa: PDF/A (ISO 19005), by pikepdf's preparation and validator.
 
 The validator approves only what it knows to conform, so a refusal may be a false alarm and an
 approval should not be. Nothing here is a certificate. What PDF/A forbids and nobody sees (scripts,
@@ -9,14 +9,16 @@ with the same widths is at hand.
 import functools
 from collections.abc import Sequence
 from importlib import resources
+from typing import Any
 
 import pikepdf
-from pikepdf import Name, pdfa
+from pikepdf import Name
+from pikepdf import pdfa as conformity
 
 from engine.converter import Result, Work
 from engine.converters.capped import CappedBuffer
 from engine.converters.pdf.appearances import flatten
-from engine.converters.pdf.catalogue_safety import ArchiveOptions
+from engine.converters.pdf.catalogue_safety import PdfaOptions
 from engine.converters.pdf.files import losses, open_document, read_pages, reading
 from engine.converters.pdf.geometry import view
 from engine.converters.pdf.pdfium import drawn, seen_by_pdfium
@@ -38,7 +40,7 @@ def load() -> None:
     with pikepdf.new() as blank:
         blank.add_blank_page()
         for level in ("1b", "2b", "3b"):
-            pdfa.check(blank, level)
+            conformity.check(blank, level)
 
 
 @functools.cache
@@ -48,9 +50,9 @@ def _profile() -> bytes:
     return found.read_bytes()
 
 
-def archive(work: Work) -> Result:
+def pdfa(work: Work) -> Result:
     """Make the document conform. Raises TargetImpossible where it cannot, and says the rules."""
-    options: ArchiveOptions = work.options
+    options: PdfaOptions = work.options
     warnings: list[str] = []
     with open_document(work, 0, options.password) as document:
         read_pages(document, work.bounds)
@@ -94,25 +96,27 @@ def _remove_forbidden(document: pikepdf.Pdf, level: str, warnings: list[str]) ->
 def _write(document: pikepdf.Pdf, level: str, work: Work) -> tuple[Buffer, list[str]]:
     """The document as PDF/A, and the rules that it breaks."""
     with reading():
-        pdfa.prepare(document, level, output_intent=_profile(), output_condition_identifier="sRGB")
+        conformity.prepare(
+            document, level, output_intent=_profile(), output_condition_identifier="sRGB"
+        )
     buffer = CappedBuffer(work.bounds.output_bytes_max)
-    how = pdfa.resolve_save_kwargs(level)
+    how = conformity.resolve_save_kwargs(level)
     with reading():
         document.save(buffer, **how)
     buffer.seek(0)
-    report = pdfa.validate_written(buffer, level, how)
+    report = conformity.validate_written(buffer, level, how)
     findings = [one for one in report.findings if not (level == "3b" and one.rule == _UNCHECKED)]
     return buffer.take(), _rules(findings)
 
 
-def _rules(findings: Sequence[pdfa.Finding]) -> list[str]:
+def _rules(findings: Sequence[conformity.Finding]) -> list[str]:
     """The numbers of the rules, each once; the rest of a finding quotes the document."""
     return list(dict.fromkeys(finding.rule.rpartition(":")[2] for finding in findings))
 
 
 def _as_pictures(work: Work) -> Buffer:
     """Every page as a picture, which always conforms. Raises TargetImpossible if it does not."""
-    options: ArchiveOptions = work.options
+    options: PdfaOptions = work.options
     with open_document(work, 0, options.password) as source, pikepdf.new() as target:
         count = read_pages(source, work.bounds)
         with seen_by_pdfium(source, range(count), work) as seen:

@@ -17,7 +17,6 @@ from fontTools.ttLib import TTFont
 from pikepdf import Array, Dictionary, Name
 
 from engine import converters
-from engine.converters.pdf.geometry import number
 from engine.errors import TargetImpossible
 
 _FOLDER = Path(str(converters.__file__)).parent / "fonts"
@@ -51,6 +50,11 @@ def load() -> None:
 def content_of(face: str) -> bytes:
     """The whole font file of a typeface."""
     return (_FOLDER / f"{_FILES[face]}.ttf").read_bytes()
+
+
+def number(value: float) -> str:
+    """A number as content streams have it: no exponent, four decimals at the most."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
 class _Measures(NamedTuple):
