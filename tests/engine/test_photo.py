@@ -1,0 +1,189 @@
+"""HEIC, camera raw, JPEG XL, QOI and JPEG XR, and PNGs packed tighter."""
+
+import io
+import json
+import struct
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image, ImageStat
+
+from engine.converters.photo.catalogue import DECODED, ENCODED, RAW
+from engine.converters.raster.formats import SOURCES, TARGETS
+from engine.registry import converter_for
+from tests.engine.calls import convert, sample
+from tests.engine.judges import Seen, page_sizes, pictures, psnr, qpdf_approves, run
+from tests.engine.pictures import upload
+
+_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r by="somebody"/></x:xmpmeta>'
+
+
+def _truth() -> Image.Image:
+    return Seen(upload("ppm"), "ppm").rgb()
+
+
+def _rgb(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def _boxes(data: bytes) -> dict[bytes, bytes]:
+    """The boxes of a JPEG XL container, by ISO 18181-2 rather than a library."""
+    found, at = {}, 0
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        found[kind] = data[at + 8 : at + size]
+        at += size
+    return found
+
+
+def test_a_heic_is_read_as_imagemagick_reads_it() -> None:
+    made = Seen(convert(upload("heic"), "heic", "png").file, "png")
+    assert made.size == (96, 72)
+    assert psnr(made.rgb(), Seen(upload("heic"), "heic").rgb()) > 45
+
+
+@pytest.mark.parametrize(("source", "least"), [("jxl", 30), ("qoi", 99), ("jxr", 32), ("dng", 18)])
+def test_each_format_shows_the_picture(source: str, least: int) -> None:
+    made = _rgb(convert(upload(source), source, "png").file)
+    assert psnr(made, _truth()) >= least
+
+
+@pytest.mark.parametrize("source", [*DECODED, "dng"])
+def test_every_pair_from_a_photograph_converts_and_shows_it(source: str) -> None:
+    truth = _rgb(convert(upload(source), source, "png").file)
+    for target in (*TARGETS, *ENCODED):
+        assert converter_for(source, target).family == "photo"
+        made = convert(upload(source), source, target).file
+        image = _rgb(made if target != "jxl" else convert(made, "jxl", "png").file)
+        if target in {"ico", "icns"}:
+            assert max(image.size) <= 96
+        elif target in {"pgm", "pbm"}:
+            assert image.size == truth.size
+        else:
+            assert psnr(image, truth) > 25, target
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_image_becomes_a_jpeg_xl_and_a_qoi(source: str) -> None:
+    truth = Image.open(io.BytesIO(convert(upload(source), source, "png").file)).convert("RGBA")
+    exact = convert(upload(source), source, "jxl", lossless=True).file
+    assert convert(exact, "jxl", "png").file
+    back = Image.open(io.BytesIO(convert(exact, "jxl", "png").file)).convert("RGBA")
+    assert (back.size, back.tobytes()) == (truth.size, truth.tobytes())
+    qoi = Image.open(io.BytesIO(convert(upload(source), source, "qoi").file)).convert("RGBA")
+    assert (qoi.size, qoi.tobytes()) == (truth.size, truth.tobytes())
+
+
+def test_a_lossy_jpeg_xl_is_half_the_jpeg_of_equal_looks() -> None:
+    jxl = convert(sample("photo.png"), "png", "jxl").file
+    jpeg = convert(sample("photo.png"), "png", "jpeg", quality=90).file
+    truth = Seen(sample("photo.png"), "png").rgb()
+    assert len(jxl) < 0.7 * len(jpeg)
+    assert psnr(_rgb(convert(jxl, "jxl", "png").file), truth) > 33
+
+
+def test_quality_and_size_are_obeyed_in_jpeg_xl() -> None:
+    low = convert(sample("photo.png"), "png", "jxl", quality=30).file
+    high = convert(sample("photo.png"), "png", "jxl", quality=95).file
+    assert len(low) < len(high) / 2
+    fitting = convert(sample("photo.png"), "png", "jxl", bytes_max=6000).file
+    assert 3500 < len(fitting) <= 6000
+
+
+def test_sixteen_bit_grey_survives_jpeg_xl() -> None:
+    made = convert(sample("grey16.png"), "png", "jxl", lossless=True).file
+    back = Image.open(io.BytesIO(convert(made, "jxl", "png").file))
+    before = Image.open(io.BytesIO(sample("grey16.png")))
+    assert back.mode == before.mode == "I;16"
+    assert back.tobytes() == before.tobytes()
+
+
+def test_kept_metadata_stands_in_boxes_of_its_own_and_comes_back() -> None:
+    made = convert(sample("photo.jpg"), "jpeg", "jxl", metadata="keep").file
+    boxes = _boxes(made)
+    assert b"Camera Works" in boxes[b"Exif"]
+    assert boxes[b"jxlc"][:2] == b"\xff\x0a"
+    back = convert(made, "jxl", "jpeg", metadata="keep").file
+    told = run("identify", "-format", "%[EXIF:Make]|%wx%h", "-", stdin=back)
+    assert told == b"Ephemera Camera Works|320x240"
+    stripped = convert(sample("photo.jpg"), "jpeg", "jxl").file
+    assert b"Camera Works" not in stripped
+
+
+def test_a_jpeg_is_packed_without_loss_and_restored_bit_by_bit() -> None:
+    packed = convert(sample("photo.jpg"), "jpeg", "jxl", lossless=True, metadata="keep").file
+    assert len(packed) < len(sample("photo.jpg"))
+    assert convert(packed, "jxl", "jpeg", operation="restore").file == sample("photo.jpg")
+    other = convert(upload("jxl"), "jxl", "jpeg", operation="restore")
+    assert other.error == "TargetImpossible"
+
+
+def test_a_packed_jpeg_is_upright_when_it_is_shown() -> None:
+    packed = convert(sample("orientation-6.jpg"), "jpeg", "jxl", lossless=True, metadata="keep")
+    made = Seen(convert(packed.file, "jxl", "png").file, "png")
+    upright = Seen(convert(sample("orientation-6.jpg"), "jpeg", "png").file, "png")
+    assert made.size == (160, 120)
+    assert psnr(made.rgb(), upright.rgb()) > 40
+
+
+def test_an_animated_jpeg_xl_gives_its_first_frame_and_says_so() -> None:
+    frame = np.asarray(_truth())
+    moving = imagecodecs.jpegxl_encode(np.stack([frame, 255 - frame]), lossless=True)
+    reply = convert(moving, "jxl", "png")
+    assert psnr(_rgb(reply.file), _truth()) == 99
+    assert any("first frame" in warning for warning in reply.warnings)
+
+
+def test_more_light_develops_a_lighter_picture() -> None:
+    def mean(**options: object) -> float:
+        made = convert(upload("dng"), "dng", "png", **options).file
+        return ImageStat.Stat(_rgb(made).convert("L")).mean[0]
+
+    assert mean(exposure=-1) < mean(exposure=0.1) < mean(exposure=1.5)
+
+
+def test_a_raw_file_without_a_preview_says_so() -> None:
+    reply = convert(upload("dng"), "dng", "jpeg", preview=True)
+    assert reply.error == "TargetImpossible"
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_a_raw_file_is_developed_whatever_its_maker_calls_it(name: str) -> None:
+    """LibRaw looks inside: what decides is what the file holds, not its name."""
+    made = Seen(convert(upload("dng"), name, "jpeg", width=48).file, "jpeg")
+    assert made.size == (48, 36)
+
+
+@pytest.mark.parametrize("source", [*DECODED, "dng"])
+def test_photographs_are_described(source: str) -> None:
+    told = json.loads(convert(upload(source), source, "json").file)
+    assert (told["format"], told["width"], told["height"]) == (source, 96, 72)
+
+
+@pytest.mark.parametrize("source", ["heic", "jxl", "dng"])
+def test_photographs_become_pages(source: str) -> None:
+    made = convert([upload(source), upload(source)], source, "pdf", dpi=96).file
+    qpdf_approves(made)
+    assert page_sizes(made) == [(72.0, 54.0)] * 2
+    assert psnr(pictures(made)[1], _rgb(convert(upload(source), source, "png").file)) > 33
+
+
+@pytest.mark.parametrize("name", ["photo.png", "alpha.png", "palette-alpha.png", "grey16.png"])
+def test_an_optimised_png_is_smaller_and_has_the_same_pixels(name: str) -> None:
+    made = convert(sample(name), "png", "png", operation="optimise").file
+    assert len(made) <= len(sample(name))
+    before, after = Seen(sample(name), "png"), Seen(made, "png")
+    assert psnr(before.rgb(), after.rgb()) == 99
+    assert psnr(before.alpha(), after.alpha()) == 99
+    assert b"must not leak" not in made
+
+
+def test_an_optimised_png_keeps_its_comment_where_asked() -> None:
+    made = convert(sample("alpha.png"), "png", "png", operation="optimise", metadata="keep").file
+    assert b"must not leak" in made
+
+
+def test_a_damaged_png_is_not_optimised() -> None:
+    reply = convert(sample("photo.png")[:5000], "png", "png", operation="optimise")
+    assert reply.error == "SourceUnreadable"
