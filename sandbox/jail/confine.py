@@ -11,7 +11,8 @@ Read `STEPS` from top to bottom and you have reviewed it. The order is part of t
 Whatever is done in the zygote is inherited by each worker at no cost. What a level needs: `strict`
 every step; `container` every step but those marked `strict` (the operator asserts that the
 container around the service has its own); `unsafe` none. A family that reads files (a system extra)
-keeps the machine's root, attested as the missing step `empty-root`, and needs Landlock for that.
+keeps the machine's root, attested as the missing step `empty-root`; it needs Landlock for that, and
+so does one that executes a program.
 """
 
 import contextlib
@@ -123,8 +124,9 @@ def take(jail: Jail, step: Step) -> None:
 
 def _is_needed(step: Step, spec: ZygoteSpec) -> bool:
     if spec.level == "container":
-        # With no empty root behind it, nothing but Landlock stands before the files.
-        return step.needed == "floor" or (bool(spec.reads) and step.name == "landlock")
+        # Nothing but Landlock knows which files may be read, and which one may be executed.
+        knows = bool(spec.reads or spec.program) and step.name == "landlock"
+        return step.needed == "floor" or knows
     return spec.level == "strict"
 
 

@@ -16,6 +16,7 @@ _ZYGOTE_DESCRIPTORS = 1024
 # The kernel counts tasks per user, not per worker: enough for every worker of a pool to have its
 # threads. What bounds the threads of one worker is its address space.
 _TASKS_OF_A_POOL = 1024
+_WORKERS_OF_A_POOL = 64
 # Of a worker that executes a program or reads files: pipes, and what it opens. A browser with a
 # page of many fonts has some two hundred.
 _DESCRIPTORS = 512
@@ -52,7 +53,8 @@ def limit_worker(spec: ZygoteSpec, uses: int) -> None:
     # from the fork, so in a worker of several uses the zygote moves the soft one along, from use
     # to use (`renew_cpu`); nobody can move the hard one.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s * uses + 1))
-    _limit(resource.RLIMIT_NPROC, _TASKS_OF_A_POOL if limits.threads or spec.program else 0)
+    tasks = max(_TASKS_OF_A_POOL, limits.threads * _WORKERS_OF_A_POOL)
+    _limit(resource.RLIMIT_NPROC, tasks if limits.threads or spec.program else 0)
     # Open ones stay; nothing that makes a descriptor can succeed, whatever its name.
     _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS if spec.program or spec.reads else 0)
 

@@ -29,6 +29,7 @@ Format: struct sock_filter (linux/filter.h), struct seccomp_data (linux/seccomp.
 
 import ctypes
 import errno
+import itertools
 import os
 import platform
 import struct
@@ -217,9 +218,8 @@ def assemble(
     ):
         for name, tests in rows if granted else ():
             made += _when(name, machine, [*tests, (_RETURN, 0, 0, _ALLOW)])
-    for name, error in _PROGRAM_ANSWERS if program else ():
-        made += _when(name, machine, [(_RETURN, 0, 0, _ERRNO | error)])
-    for error, names in REFUSED.items():
+    answers = (_PROGRAM_ANSWERS.items() if program else ()), REFUSED.items()
+    for error, names in itertools.chain(*answers):
         for name in names:
             made += _when(name, machine, [(_RETURN, 0, 0, _ERRNO | error)])
     made.append((_RETURN, 0, 0, _KILL))
@@ -342,9 +342,13 @@ _PROGRAM_ROWS = (
     ("prctl", [*_equal(0, _PR_SET_PDEATHSIG, errno.EPERM), *_equal(1, _SIGKILL, errno.EPERM)]),
     ("seccomp", [*_equal(0, _SECCOMP_SET_MODE_FILTER, errno.EPERM), *_equal(1, 0, errno.EPERM)]),
 )
-# A program that makes sure of the directory of its output is told that it is there already: pandoc
-# gives up at any other answer, even where its output is a pipe.
-_PROGRAM_ANSWERS = (("mkdir", errno.EEXIST), ("mkdirat", errno.EEXIST))
+# What programs try in vain. One that makes sure of the directory of its output is told that it is
+# there already: pandoc gives up at any other answer, even where its output is a pipe.
+_PROGRAM_ANSWERS = {
+    errno.EEXIST: ("mkdir", "mkdirat"),
+    errno.ENOSYS: ("landlock_create_ruleset", "inotify_init", "inotify_init1", "fadvise64"),
+    errno.EPERM: ("setpriority", "symlink", "symlinkat", "umask", "mlock2", "sched_setattr"),
+}
 _PAIR_ROWS: tuple[tuple[str, list[Instruction]], ...] = (
     # Connected ones only: each datagram of the others could carry an address.
     ("socketpair", [

@@ -82,6 +82,15 @@ def execute_another_descriptor(path: str, _: list[bytes]) -> Answer:
     raise AssertionError
 
 
+def execute_by_path(path: str, _: list[bytes]) -> Answer:
+    """Name a file where a descriptor alone is meant."""
+    os.dup2(DOWN, 20)
+    words = [ctypes.c_char_p(word) for word in (b"other", b"say", b"20", _REPLY.hex().encode())]
+    arguments = (ctypes.c_char_p * 5)(*words, None)
+    array = ctypes.create_string_buffer(bytes(arguments))
+    return _got(syscall("execveat", PROGRAM, path.encode(), array, None, 0x1000))
+
+
 def map_code(path: str, _: list[bytes]) -> Answer:
     return _map(path, mmap.PROT_READ | mmap.PROT_EXEC)
 
@@ -164,7 +173,7 @@ ACTIONS: dict[str, Action] = {
     action.__name__: action
     for action in (
         execute_program, execute_twice, talk, talk_to_the_dead, execute_another_file,
-        execute_another_descriptor, map_code, map_code_to_write, open_with, remove, look_at,
+        execute_by_path, execute_another_descriptor, map_code, map_code_to_write, open_with, remove, look_at,
         leave_a_child, leave_its_group, variable, library,
         pair, send_to,
     )

@@ -1,6 +1,6 @@
 """A program: start a zygote where the kernel offers less, and say what came of it, as JSON.
 
-    python -m tests.sandbox.lesser_kernel LEVEL[:PATH TO READ] [CALL=ERRNO ...]
+    python -m tests.sandbox.lesser_kernel LEVEL[:reads=PATH|:program=PATH] [CALL=ERRNO ...]
 
 Each named system call answers that errno without being run, for this process and all it starts;
 0 is the answer of a kernel that claims to have done it.
@@ -38,10 +38,11 @@ def offer_less(answers: dict[str, int]) -> None:
     syscall("seccomp", 1, 0, header)
 
 
-async def start(level: str, path: str) -> dict[str, object]:
-    reads = (Path(path),) if path else ()
+async def start(level: str, grant: str) -> dict[str, object]:
+    kind, _, path = grant.partition("=")
+    grants = {"reads": (Path(path),)} if kind == "reads" else {kind: Path(path)} if kind else {}
     try:
-        async with zygote(order(level=level, reads=reads)) as server:  # type: ignore[arg-type]
+        async with zygote(order(level=level, **grants)) as server:  # type: ignore[arg-type]
             reply = await ask(server, "echo", [b"works"])
             return {
                 "user": os.getuid(),
@@ -57,5 +58,5 @@ if __name__ == "__main__":
     pairs = [argument.split("=") for argument in sys.argv[2:]]
     if pairs:
         offer_less({call: getattr(errno, name, 0) for call, name in pairs})
-    level, _, path = sys.argv[1].partition(":")
-    print(json.dumps(asyncio.run(start(level, path))))  # noqa: T201 - its output
+    level, _, grant = sys.argv[1].partition(":")
+    print(json.dumps(asyncio.run(start(level, grant))))  # noqa: T201 - its output

@@ -17,6 +17,7 @@ from sandbox.host.forkserver import Forkserver
 from sandbox.limits import MIB
 from sandbox.spec import ZygoteSpec
 from tests.sandbox.test_attacks import FILES, WRITING, Attack, Scene, scene
+from tests.sandbox.test_levels import start
 from tests.sandbox.zygotes import ask, order, zygote
 
 __all__ = ["scene"]
@@ -156,6 +157,32 @@ async def test_no_other_file_is_executed_in_the_programs_place(intruder: Path) -
     async with zygote(spec(intruder, omit=landlock | FILTER, **opens)) as server:
         reply = await ask(server, f"execute_another_descriptor {other}")
         assert reply.header == b"got a shell"
+
+
+async def test_no_path_is_executed_with_the_programs_descriptor_as_a_pretext(
+    intruder: Path,
+) -> None:
+    # A path that is not empty wins over the descriptor, and the filter cannot see it.
+    other = intruder.with_name("other")
+    for omit, expected in (
+        # In the empty root no path leads anywhere.
+        (frozenset[str](), b"refused ESRCH"),
+        (frozenset({"landlock", "own-landlock"}), b"refused ESRCH"),
+        (frozenset({"empty-root"}), b"refused EACCES"),
+    ):
+        async with zygote(spec(intruder, omit=omit)) as server:
+            assert (await ask(server, f"execute_by_path {other}")).header == expected
+    omit = frozenset({"landlock", "own-landlock", "empty-root"})
+    async with zygote(spec(intruder, omit=omit)) as server:
+        assert (await ask(server, f"execute_by_path {other}")).header == b"got a shell"
+
+
+@pytest.mark.parametrize("level", ["strict", "container"])
+def test_without_landlock_a_family_with_a_program_does_not_start(
+    intruder: Path, level: str
+) -> None:
+    refusal = start(f"{level}:program={intruder}", "landlock_create_ruleset=ENOSYS")["refusal"]
+    assert "the sandbox layer landlock " in str(refusal)
 
 
 async def test_a_worker_that_is_killed_takes_its_program_along(intruder: Path) -> None:

@@ -106,12 +106,12 @@ async def test_the_root_that_is_not_empty_is_attested(tree: Path) -> None:
 
 @pytest.mark.parametrize("level", ["strict", "container"])
 def test_without_landlock_such_a_family_does_not_start(level: str) -> None:
-    refusal = str(start(f"{level}:/usr", "landlock_create_ruleset=ENOSYS")["refusal"])
+    refusal = str(start(f"{level}:reads=/usr", "landlock_create_ruleset=ENOSYS")["refusal"])
     assert "the sandbox layer landlock " in refusal
 
 
 def test_in_a_container_without_namespaces_such_a_family_starts() -> None:
-    outcome = start("container:/usr", "unshare=EPERM")
+    outcome = start("container:reads=/usr", "unshare=EPERM")
     assert outcome["works"]
     assert "empty-root" in outcome["missing"]  # type: ignore[operator]
 

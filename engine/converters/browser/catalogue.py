@@ -312,18 +312,9 @@ FAMILY = Family(
         # Flags of its pipes and sockets; a font is opened a second time.
         "fcntl",
         "dup",
-        # What each of its threads does when it starts, in vain or not; a refusal ends it.
-        "setpriority",
-        # It looks for a change of the resolver's settings and of the time zone.
-        "inotify_init",
-        "inotify_init1",
-        "inotify_add_watch",
-        "inotify_rm_watch",
-        # It asks whom it runs as, which advice the kernel takes, and which Landlock it has.
+        # It asks whom it runs as.
         "getresuid",
         "getresgid",
-        "fadvise64",
-        "landlock_create_ruleset",
     ),
     limits=Limits(
         # It reserves terabytes that it never touches (V8's cage, the allocators' pools), so this
