@@ -173,8 +173,7 @@ ACTIONS: dict[str, Action] = {
     action.__name__: action
     for action in (
         execute_program, execute_twice, talk, talk_to_the_dead, execute_another_file,
-        execute_by_path, execute_another_descriptor, map_code, map_code_to_write, open_with, remove, look_at,
-        leave_a_child, leave_its_group, variable, library,
-        pair, send_to,
+        execute_another_descriptor, execute_by_path, map_code, map_code_to_write, open_with,
+        remove, look_at, leave_a_child, leave_its_group, variable, library, pair, send_to,
     )
 }  # fmt: skip
