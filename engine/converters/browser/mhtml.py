@@ -45,8 +45,7 @@ def unpack(upload: bytes) -> Archive:
     page = next((one for one in parts if one.media_type.startswith("text/html")), None)
     if page is None:
         raise SourceUnreadable("the archive holds no HTML page")
-    base = page.location if _is_web(page.location) else _NOWHERE
-    addresses = [_address(part, number, base) for number, part in enumerate(parts)]
+    addresses = [_address(part, number, page.location) for number, part in enumerate(parts)]
     renamed = _renamed(parts, addresses)
     files = {
         address: (part.media_type, _rename(part, renamed))
@@ -106,12 +105,21 @@ def _is_web(location: str) -> bool:
     return location.lower().startswith(("http://", "https://"))
 
 
-def _address(part: Part, number: int, base: str) -> str:
+def _address(part: Part, number: int, page: str) -> str:
+    """Where a part is for the browser; `page` is where the page itself was saved from."""
     if _is_web(part.location):
         return part.location.partition("#")[0]
-    if part.location and not re.match(r"[A-Za-z][\w.+-]*:", part.location):
-        return urljoin(base, part.location)
+    folder = page[: page.rfind("/") + 1]
+    if folder and not _is_web(page) and part.location.startswith(folder):
+        # Beside the page on somebody's disk: the page may call it by the rest of its path.
+        return urljoin(_NOWHERE, part.location.removeprefix(folder))
+    if part.location and not _has_scheme(part.location):
+        return urljoin(page if _is_web(page) else _NOWHERE, part.location)
     return f"{_NOWHERE}{number}"
+
+
+def _has_scheme(location: str) -> bool:
+    return re.match(r"[A-Za-z][\w.+-]*:", location) is not None
 
 
 def _renamed(parts: list[Part], addresses: list[str]) -> dict[bytes, bytes]:
@@ -121,7 +129,7 @@ def _renamed(parts: list[Part], addresses: list[str]) -> dict[bytes, bytes]:
         if part.content_id:
             for spelt in {part.content_id, quote(part.content_id)}:
                 names[b"cid:" + spelt.encode("latin-1", "replace")] = address.encode()
-        if part.location and address.startswith(_NOWHERE):
+        if _has_scheme(part.location) and not _is_web(part.location):
             names[part.location.encode("latin-1", "replace")] = address.encode()
     return names
 
