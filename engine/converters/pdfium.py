@@ -4,6 +4,7 @@ pdfium unpacks without limits: `pageparts.walk` comes before anything here.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
@@ -23,6 +24,9 @@ POINTS_AN_INCH = 72.0
 _SIDE_MAX = 65_500
 # A size that was asked for must not become one pixel more where a float is a hair too large.
 _HAIR = 1 - 1e-6
+# What pdfium tells in place of a hyphen at the end of a line, and of the line's end.
+HYPHEN = "\x02"
+_NO_CHARACTER = re.compile("[^\t\n\f\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Look(NamedTuple):
@@ -46,6 +50,11 @@ class Sheet(NamedTuple):
     def dpi(self) -> float:
         """Dots an inch of what is drawn, for the picture's own header."""
         return self.scale * POINTS_AN_INCH
+
+
+def printable(text: str) -> str:
+    """Text without what is no character, or none that XML can hold (XML 1.0, 2.2)."""
+    return _NO_CHARACTER.sub("", text)
 
 
 @contextmanager

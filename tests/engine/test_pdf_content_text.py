@@ -152,6 +152,13 @@ def test_reading_order_goes_down_one_column_before_the_next() -> None:
         assert made.index("left column line 7") < made.index("right column line 0")
 
 
+@pytest.mark.parametrize("order", ["drawn", "layout"])
+def test_a_hyphen_at_the_end_of_a_line_stays_one(order: str) -> None:
+    page = _page(_text(40, 260, "the quay is self-"), _text(40, 248, "made and lasting"))
+    made = convert(page, "pdf", "txt", order=order).file.decode()
+    assert made.split("\n")[:2] == ["the quay is self-", "made and lasting"]
+
+
 def test_pages_without_text_are_counted_and_recognition_is_named() -> None:
     reply = convert(_page(""), "pdf", "txt")
     assert reply.file == b""

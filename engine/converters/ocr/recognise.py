@@ -20,7 +20,7 @@ from engine.converters.ocr.reader import Page, read
 from engine.converters.onpages import Arrangement, compose, read_sheets
 from engine.converters.pageparts import walk
 from engine.converters.pdf.ranges import parse_pages
-from engine.converters.pdfium import Look, draw, measure, opened, opened_page
+from engine.converters.pdfium import HYPHEN, Look, draw, measure, opened, opened_page, printable
 from engine.converters.qpdf import open_document, read_pages, reading, save, unencrypted_warning
 from engine.errors import SourceTooComplex, TargetImpossible
 from engine.job import Buffer
@@ -97,7 +97,8 @@ def _text_held(
         with opened_page(drawn, index) as page:
             text = page.get_textpage().get_text_bounded()
         if text.strip():
-            held[index] = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n") + "\n"
+            lines = text.replace("\r\n", "\n").replace("\r", "\n").replace(HYPHEN, "-\n")
+            held[index] = printable(lines.strip("\n")) + "\n"
     if held:
         pages = "one page holds" if len(held) == 1 else f"{len(held)} pages hold"
         warnings.append(

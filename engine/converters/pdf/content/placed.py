@@ -18,7 +18,7 @@ import pypdfium2.raw as pdfium
 from PIL import Image, ImageChops
 
 from engine.converters.pdf.content.columns import Box
-from engine.converters.pdfium import Look, draw, measure, opened, opened_page
+from engine.converters.pdfium import HYPHEN, Look, draw, measure, opened, opened_page, printable
 from engine.converters.qpdf import reading
 from engine.errors import SourceUnreadable
 from engine.job import Bounds
@@ -198,7 +198,8 @@ def _pieces(page: pypdfium2.PdfPage) -> Iterator[_Piece]:
     turn = page.get_rotation()
     for index in range(words.count_rects()):
         box = words.get_rect(index)
-        text = words.get_text_bounded(*box).replace("\r", "").replace("\n", " ")
+        found = words.get_text_bounded(*box).replace("\r", "").replace("\n", " ")
+        text = printable(found.replace(HYPHEN, "-"))
         at = words.get_index((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, 9, 9)
         if not text.strip() or at is None:
             continue

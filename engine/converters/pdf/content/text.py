@@ -12,7 +12,7 @@ from engine.converters.pdf.content.columns import Box, Piece
 from engine.converters.pdf.content.excerpt import take
 from engine.converters.pdf.content.options import TextOptions
 from engine.converters.pdf.ranges import parse_pages
-from engine.converters.pdfium import opened, opened_page
+from engine.converters.pdfium import HYPHEN, opened, opened_page, printable
 from engine.converters.qpdf import open_document, read_pages
 
 _SEPARATORS = {"form-feed": "\f", "blank-line": "\n"}
@@ -56,17 +56,19 @@ def _read(work: Work, options: TextOptions) -> Iterator[str]:
 def _as_drawn(page: pypdfium2.PdfPage) -> str:
     """In the order in which the document draws it, each line ended by a line feed."""
     found: str = page.get_textpage().get_text_bounded()
-    lines = found.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
-    return lines + "\n" if lines else ""
+    lines = found.replace("\r\n", "\n").replace("\r", "\n").replace(HYPHEN, "-\n").rstrip("\n")
+    return printable(lines) + "\n" if lines else ""
 
 
 def _as_laid_out(page: pypdfium2.PdfPage) -> str:
     words = page.get_textpage()
     turn = page.get_rotation()
     boxes = [words.get_rect(index) for index in range(words.count_rects())]
-    return layout.set_out(
-        [Piece(words.get_text_bounded(*box), _as_seen(box, turn)) for box in boxes]
-    )
+    return layout.set_out([Piece(_said(words, box), _as_seen(box, turn)) for box in boxes])
+
+
+def _said(words: pypdfium2.PdfTextPage, box: Box) -> str:
+    return printable(words.get_text_bounded(*box).replace(HYPHEN, "-"))
 
 
 def _as_seen(box: Box, turn: int) -> Box:
