@@ -85,7 +85,8 @@ def workers() -> Iterator[Workers]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    config = EngineConfig(slots=2, started=("document",))
+    # Kept workers: forking one a conversion would cost as much as half of these tests.
+    config = EngineConfig(slots=1, started=("document",), uses=100)
     try:
         engine = asyncio.run_coroutine_threadsafe(Engine.start(config), loop).result(60)
         try:

@@ -148,9 +148,10 @@ FAMILY = Family(
     limits=Limits(
         # pandoc's heap ends at 1 GiB (`pandoc.py`), its runtime maps half as much again beside it.
         address_space_bytes=1536 * MIB,
-        # A megabyte of Markdown takes 3 s; what takes longer than this takes for ever.
-        cpu_s=60,
-        wall_s=60.0,
+        # A megabyte of Markdown with ten thousand tables takes 4 s, and pandoc's two runs and this
+        # process have so much each: what takes longer takes for ever.
+        cpu_s=30,
+        wall_s=90.0,
         # Text is read whole into a tree of many times its size; beyond this it does not fit.
         input_bytes_max=64 * MIB,
         # typst's layout runs on a pool of threads, of which it gets one.

@@ -7,8 +7,8 @@ from engine.converters.document import letters, pandoc
 from engine.converters.document.notations import NOTATIONS, WRITE_FLAVOURS
 from engine.converters.document.pictures import Picture
 from engine.converters.document.reading import Draft, read
-from engine.converters.document.sieve import SHOWN, Elsewhere, Sieve
-from engine.converters.document.tree import Element
+from engine.converters.document.sieve import SHOWN, Elsewhere, Place, Sieve
+from engine.converters.document.tree import Element, text_of
 
 # Where divisions and their classes mean something.
 _WITH_DIVISIONS = frozenset({"html", "epub"})
@@ -55,7 +55,7 @@ def _written(draft: Draft, work: Work, *, raw_html: Any, elsewhere: Elsewhere) -
         speaks_html=notation.speaks_html,
         notation=target,
         shown=SHOWN.get(target, frozenset()),
-        place=_embedded if holds and options.images != "drop" else None,
+        place=_placing(target) if holds and options.images != "drop" else None,
         elsewhere=elsewhere,
     )
     sieve.sift(draft.tree)
@@ -72,9 +72,15 @@ def _writes_flavour(work: Work) -> bool:
     return work.target == "md" and hasattr(work.options, "markdown")
 
 
-def _embedded(element: Element, picture: Picture) -> Element:
-    element["c"][2][0] = picture.address
-    return element
+def _placing(target: str) -> Place:
+    def place(element: Element, picture: Picture) -> Element:
+        element["c"][2][0] = picture.address
+        if target == "pptx" and not element["c"][2][1]:
+            # Or the address would be the description that a presentation shows.
+            element["c"][2][1] = text_of(element["c"][1]) or "picture"
+        return element
+
+    return place
 
 
 def _name(draft: Draft, target: str) -> None:
@@ -82,6 +88,9 @@ def _name(draft: Draft, target: str) -> None:
     meta = draft.tree.meta
     if target == "html":
         meta.setdefault("pagetitle", _said(draft.tree.title_text() or _UNTITLED))
+    if target == "fb2" and "title" in meta:
+        # Its writer takes only the plain words of a title.
+        meta["title"] = _said(draft.tree.title_text())
     if target == "epub" and "title" not in meta:
         meta["title"] = _said(draft.tree.title_text() or _UNTITLED)
 

@@ -15,7 +15,6 @@ from engine.errors import (
     ConversionOutOfMemory,
     SourceTooComplex,
     SourceUnreadable,
-    TargetImpossible,
     TargetTooLarge,
 )
 from engine.formats import find
@@ -32,7 +31,7 @@ _TREE_BYTES_MAX = 96 * MIB
 _ENVIRONMENT = {"LANG": "C.UTF-8", "HOME": "/"}
 
 # Exit codes of pandoc (its manual, "Exit codes") and of GHC's runtime.
-_UNREADABLE = {4, 24, 25, 63, 64, 65, 92, 93, 94}
+_UNREADABLE = {1, 24, 25, 44, 63, 64, 92, 93, 94}
 _RESOURCE_MISSING = 99
 _HEAP_EXHAUSTED = {2, 251}
 _MACRO_LOOP = 91
@@ -68,7 +67,7 @@ def write(
 ) -> tuple[bytes, list[str]]:
     """A document in pandoc's format `writer`, and warnings.
 
-    Raises TargetTooLarge, TargetImpossible, SourceTooComplex, ConversionOutOfMemory.
+    Raises TargetTooLarge, SourceUnreadable, SourceTooComplex, ConversionOutOfMemory.
     """
     return _execute(
         ("--from", "json", "--to", writer, *arguments),
@@ -107,8 +106,10 @@ def _refusal(code: int, title: str) -> Exception:
     if code == _MACRO_LOOP:
         return SourceTooComplex(f"the {title} has macros that call each other without end")
     if code == _RESOURCE_MISSING:
-        return TargetImpossible("a picture or another part that the result must hold is missing")
-    if code in _UNREADABLE or code == 1:
+        return SourceUnreadable(
+            f"the {title} includes another file, and a conversion is one file: take that line out"
+        )
+    if code in _UNREADABLE:
         return SourceUnreadable(
             f"the {title} cannot be read: it is damaged, cut off, or of an unusual kind"
         )

@@ -18,6 +18,7 @@ from engine.converters.document import pandoc
 from engine.converters.document.notations import NOTATIONS, READ_FLAVOURS
 from engine.converters.document.pictures import Pictures, brought_by
 from engine.converters.document.plain import read_plain
+from engine.converters.document.slides import read_slides
 from engine.converters.document.tree import Tree
 from engine.errors import OptionInvalid, PasswordRequired, SourceTooComplex, SourceUnreadable
 from engine.formats import find
@@ -35,6 +36,12 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# Lines that put another file in their place: pandoc gives up over them.
+_INCLUDES = {
+    "rst": re.compile(r"^[ \t]*(?:\.\.[ ]+include::|:(?:file|url):).*$", re.MULTILINE),
+    "asciidoc": re.compile(r"^include::\S.*\[.*\][ \t]*$", re.MULTILINE),
+    "typst": re.compile(r"^[ \t]*#(?:include|import)[ ]+\"[^\"\n]*\".*$", re.MULTILINE),
+}
 # What markup says of its own encoding, near its start.
 _DECLARED = re.compile(
     rb"""<\?xml[^>]*encoding\s*=\s*["']([\w.:-]+)|<meta[^>]*charset\s*=\s*["']?([\w.:-]+)""",
@@ -46,8 +53,7 @@ _LOOKS = {
     "docx": "page layout, headers, footers and text boxes are not carried over",
     "odt": "page layout, headers and footers are not carried over",
     "rtf": "page layout, headers and footers are not carried over",
-    "pptx": "the layout of slides, drawings and charts is not carried over: only texts, tables and"
-    " pictures are",
+    "pptx": "where things stand on the slides is not carried over",
 }
 # Divisions and spans that only carry a look: noise in a format that has no classes.
 _WITHOUT_DIVISIONS = "-native_divs-native_spans"
@@ -76,14 +82,28 @@ def read(work: Work, *, keep_divisions: bool) -> Draft:
     else:
         upload = decoded(upload, options.encoding).encode()
     if source == "txt":
-        tree = read_plain(bytes(upload).decode(), options.text_layout)
+        tree = read_plain(bytes(upload).decode(), options.text_layout, wraps=_wraps(options))
         return Draft(tree=tree, pictures=Pictures({}), warnings=warnings)
+    if source == "pptx":
+        tree, said = read_slides(upload)
+        return Draft(tree=tree, pictures=brought_by(source, upload), warnings=warnings + said)
     reader = READ_FLAVOURS[options.markdown] if source == "md" else notation.reader
     if source == "html" and not keep_divisions:
         reader += _WITHOUT_DIVISIONS
     arguments = ("--track-changes", options.tracked_changes) if source == "docx" else ()
+    if source in _INCLUDES:
+        kept, count = _INCLUDES[source].subn("", bytes(upload).decode())
+        upload = kept.encode()
+        warnings += ["included files were not loaded: a conversion is one file"] * bool(count)
+    if source == "fb2" and b"<table" in bytes(upload):
+        warnings.append("tables of the book are not carried over")
     tree, said = pandoc.read(upload, reader, source, *arguments)
     return Draft(tree=tree, pictures=brought_by(source, upload), warnings=warnings + said)
+
+
+def _wraps(options: Any) -> bool:
+    """Whether lines are to be broken anew, for which words must be apart."""
+    return bool(getattr(options, "line_width", 0))
 
 
 def decoded(upload: Buffer, encoding: str) -> str:

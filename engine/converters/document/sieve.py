@@ -81,6 +81,10 @@ class Sieve:
                 return self._link(element)
             case "RawInline" | "RawBlock":
                 return self._raw(element)
+            case "Cite" if self._notation == "pdf":
+                # There is no bibliography to refer to, which typst takes for an error.
+                cited: list[Element] = element["c"][1]
+                return cited
             case _:
                 self._defuse_attributes(element)
                 return [element]

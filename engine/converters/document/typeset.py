@@ -22,6 +22,8 @@ from engine.errors import SourceTooComplex, TargetTooLarge
 
 # pandoc's typst without its "smart": quotation marks stand as they were typed.
 _WRITER = "typst-smart"
+# What pandoc writes a label for.
+_LABELLED = frozenset({"Header", "Div", "Span", "Figure", "Table"})
 # The text of a document of a thousand pages is 3 MB.
 _SOURCE_BYTES_MAX = 256 * 1024 * 1024
 
@@ -118,9 +120,10 @@ def _mend_labels(tree: Tree) -> None:
         attributes = attributes_of(element)
         if attributes is None or not attributes[0]:
             continue
-        if attributes[0] in labels:
+        if attributes[0] in labels or element["t"] not in _LABELLED:
             attributes[0] = ""
-        labels.add(attributes[0])
+        else:
+            labels.add(attributes[0])
     tree.rewrite(lambda one: _without_link(one) if _leads_nowhere(one, labels) else [one])
 
 

@@ -4,8 +4,11 @@ A worker can open no file: what Python would import or open at first use is used
 pandoc is a program and loads nothing of ours; typst must not compile before the fork (`press.py`).
 """
 
+import codecs
+import contextlib
 import email.message
 import io
+from encodings.aliases import aliases
 
 from PIL import Image
 
@@ -25,14 +28,20 @@ from engine.converters.document import (
 __all__ = ["catalogue", "convert", "sieve", "touch", "typeset", "warm"]
 
 _KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
-_ENCODINGS = (*options.ENCODINGS, "cp1252", "utf-16-le", "utf-16-be", "ascii", "latin-1")
+# What mail, ZIP directories (cp437) and markup may say that their text is in; looked up by name, so
+# that a worker finds each one loaded.
+_ENCODINGS = frozenset(
+    {*options.ENCODINGS, "utf-16-le", "utf-16-be", "utf-8-sig", "ascii", *aliases.values()}
+)
 
 
 def warm() -> None:
     """Decode each kind of picture, each encoding, a message with everything, and a broken one."""
     press.prepare()
     for encoding in _ENCODINGS:
-        b"".decode(encoding)
+        # Some exist on Windows only.
+        with contextlib.suppress(LookupError):
+            codecs.lookup(encoding)
     for kind in _KINDS:
         buffer = io.BytesIO()
         Image.new("RGB", (9, 9)).save(buffer, kind)
