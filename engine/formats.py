@@ -207,6 +207,7 @@ _OTHERS = (
     _row("ar", "Unix archive", "application/x-archive", "a deb"),
     _row("rpm", "RPM package", "application/x-rpm", "rpm"),
     _row("iso", "disc image (ISO 9660)", "application/x-iso9660-image", "iso"),
+    _row("p12", "key file (PKCS#12)", "application/x-pkcs12", "p12 pfx"),
     _row("ttf", "TrueType font", "font/ttf", "ttf"),
     _row("otf", "OpenType font", "font/otf", "otf"),
     _row("ttc", "font collection", "font/collection", "ttc otc"),

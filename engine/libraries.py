@@ -36,6 +36,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "media": ("av", "pillow"),
     "ocr": ("fonttools", "img2pdf", "pikepdf", "pillow", "pypdfium2", "tesserocr"),
     "office": ("msoffcrypto-tool", "olefile", "pikepdf", "pillow", "pypdfium2"),
+    "signing": ("asn1crypto", "cryptography", "fonttools", "pikepdf"),
     "photo": (
         "cykooz-resizer",
         "imagecodecs",
@@ -47,6 +48,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "rawpy",
     ),
     "pdf": (
+        "fonttools",
         "img2pdf",
         "lxml",
         "pdf-oxide",

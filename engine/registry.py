@@ -27,6 +27,7 @@ from engine.converters.ocr import catalogue as ocr
 from engine.converters.office import catalogue as office
 from engine.converters.pdf import catalogue as pdf
 from engine.converters.photo import catalogue as photo
+from engine.converters.signing import catalogue as signing
 from engine.converters.solid import catalogue as solid
 from engine.converters.vector import catalogue as vector
 from engine.errors import ConversionUnsupported, OptionInvalid, SourceCountInvalid
@@ -44,7 +45,22 @@ __all__ = [
     "parse_options",
 ]
 
-_CATALOGUES = (image, photo, vector, pdf, ocr, data, browser, office, document, archive, media, misc, solid)
+_CATALOGUES = (
+    image,
+    photo,
+    vector,
+    pdf,
+    signing,
+    ocr,
+    data,
+    browser,
+    office,
+    document,
+    archive,
+    media,
+    misc,
+    solid,
+)
 
 
 def _is_installed(family: Family) -> bool:

@@ -63,7 +63,7 @@ def reading() -> Iterator[None]:
 
 
 @contextmanager
-def open_document(work: Work, index: int, password: str) -> Iterator[pikepdf.Pdf]:
+def open_document(work: Work, index: int, password: str, **how: Any) -> Iterator[pikepdf.Pdf]:
     """Open one of the uploads. Raises PasswordRequired, SourceUnreadable, SourceTooComplex."""
     pikepdf.settings.set_qpdf_limits(
         doc_max_warnings=_WARNINGS_MAX,
@@ -74,7 +74,7 @@ def open_document(work: Work, index: int, password: str) -> Iterator[pikepdf.Pdf
         dct_max_memory=_STREAM_BYTES_MAX,
     )
     with reading():
-        document = pikepdf.Pdf.open(io.BytesIO(work.inputs[index]), password=password)
+        document = pikepdf.Pdf.open(io.BytesIO(work.inputs[index]), password=password, **how)
     with document:
         yield document
 

@@ -9,7 +9,6 @@ with the same widths is at hand.
 import functools
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
 
 import pikepdf
 from pikepdf import Name
