@@ -369,11 +369,12 @@ class Batch:
     """The conversions of one request. Made by `Engine.batch`."""
 
     def __init__(self, conversion: Callable[[Job], AbstractAsyncContextManager[Delivery]]) -> None:
-        self._conversion = conversion
+        # As `Engine.conversion`, in a worker of this request.
+        self.conversion = conversion
 
     async def convert(self, job: Job) -> Output:
         """Convert one file. Raises as `Engine.convert` does; the batch goes on after it."""
-        async with self._conversion(job) as delivery:
+        async with self.conversion(job) as delivery:
             return await delivery.whole()
 
 

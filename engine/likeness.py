@@ -56,11 +56,25 @@ _IS_A = {
 _TEXTS = frozenset(
     {
         *("txt", "html", "xml", "json", "ndjson", "yaml", "toml", "ini", "csv", "tsv"),
-        *("md", "rst", "org", "textile", "mediawiki", "man", "latex", "typst", "bibtex"),
+        *(
+            "md",
+            "rst",
+            "org",
+            "textile",
+            "mediawiki",
+            "man",
+            "latex",
+            "asciidoc",
+            "typst",
+            "bibtex",
+        ),
+        *("dokuwiki", "jira", "djot"),
         *("eml", "ics", "vcf", "srt", "vtt", "ass", "sub", "mpl2", "tmp", "smi", "sbv", "lrc"),
         *("obj", "off", "dxf", "iges", "xbm", "pem", "m3u", "diff", "sql"),
     }
 )
+# Archives that only unpacking tells from other packed files, which takes long for these.
+_PACKED = {"tbz2": "bz2", "txz": "xz", "tzst": "zst"}
 # Told by fields that agree, and so sometimes not told at all.
 _WITHOUT_SIGNATURE = frozenset({"mp3", "aac", "ts", "mpeg", "tga", "stl", "dxf"})
 
@@ -94,6 +108,8 @@ def fits(claimed: str, seen: str | None) -> bool:
     cannot tell: any text can be text of any kind, and it is for its reader to refuse it.
     """
     if seen is not None and claimed in known(seen):
+        return True
+    if seen is not None and _PACKED.get(claimed) == seen:
         return True
     if is_text(claimed):
         return seen is None or is_text(seen)

@@ -163,7 +163,6 @@ _MEDIA = (
 _ARCHIVES = (
     Magic("7z", 0, b"7z\xbc\xaf\x27\x1c"),
     Magic("rar", 0, b"Rar!\x1a\x07"),
-    Magic("gz", 0, b"\x1f\x8b\x08"),
     Magic("bz2", 0, b"BZh", 4, b"1AY&SY"),
     Magic("bz2", 0, b"BZh", 4, b"\x17\x72\x45\x38\x50\x90"),  # an empty one
     Magic("xz", 0, b"\xfd7zXZ\x00"),
@@ -204,6 +203,8 @@ _OTHERS = (
     Magic("ply", 0, b"ply\ncomment "),
     Magic("dwg", 0, b"AC10", 6, b"\x00\x00"),
     Magic("dxf", 0, b"AutoCAD Binary DXF\r\n\x1a\x00"),
+    Magic("p12", 4, b"\x02\x01\x03\x30", 0, b"\x30\x82"),
+    Magic("p12", 2, b"\x02\x01\x03\x30", 0, b"\x30\x80"),
     Magic("step", 0, b"ISO-10303-21;"),
     Magic("fbx", 0, b"Kaydara FBX Binary  \x00"),
     Magic("blend", 0, b"BLENDER", binary=True),

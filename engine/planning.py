@@ -15,10 +15,11 @@ def plan(source: str, target: str, options: Mapping[str, str], uploads: Sequence
     if not uploads:
         raise errors.SourceEmpty("no file came: the request has no body")
     for upload in uploads:
-        if not len(upload):
-            raise errors.SourceEmpty("the file is empty: it has zero bytes")
-    first = _checked_source(source, uploads[0])
+        check_any(upload)
     wanted = formats.find(target).name
+    first = sniffed(source, uploads[0])
+    if source.lower() == "auto":
+        first = _served(first, wanted)
     options = dict(options)
     operation = options.pop("operation", None)
     converter = registry.converter_for(first, wanted, operation, inputs=len(uploads))
@@ -27,7 +28,7 @@ def plan(source: str, target: str, options: Mapping[str, str], uploads: Sequence
             f"{converter.name} takes at least {converter.inputs_min} files and {len(uploads)} came"
         )
     claimed = "auto" if converter.companions else source
-    sources = (first, *(_checked_source(claimed, upload) for upload in uploads[1:]))
+    sources = (first, *(sniffed(claimed, upload) for upload in uploads[1:]))
     for other in sources[1:]:
         if other not in (converter.companions or converter.sources):
             raise errors.ConversionUnsupported(
@@ -79,8 +80,17 @@ def check_size(job: Job, input_bytes_max: int) -> None:
         )
 
 
-def _checked_source(claimed: str, upload: Buffer) -> str:
-    """The upload's format by name: found for `auto`, otherwise compared with the claim."""
+def check_any(upload: Buffer) -> None:
+    """Raise SourceEmpty for a file of no bytes."""
+    if not len(upload):
+        raise errors.SourceEmpty("the file is empty: it has zero bytes")
+
+
+def sniffed(claimed: str, upload: Buffer) -> str:
+    """The upload's format by name: found for `auto`, otherwise compared with the claim.
+
+    Raises SourceUnrecognised, SourceMismatch, FormatUnknown.
+    """
     seen = sniff(upload)
     if claimed.lower() == "auto":
         if seen is None:
@@ -93,3 +103,11 @@ def _checked_source(claimed: str, upload: Buffer) -> str:
         return source.name
     looks = f"it looks like {formats.title(seen)}" if seen else "it looks like nothing known here"
     raise errors.SourceMismatch(f"the file is not what it claims to be ({source.title}): {looks}")
+
+
+def _served(seen: str, target: str) -> str:
+    """The format, or the first one it is a kind of that becomes the target: a notebook is JSON."""
+    for name in likeness.known(seen):
+        if any(name in one.sources and target in one.targets for one in registry.CONVERTERS):
+            return name
+    return seen

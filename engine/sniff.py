@@ -17,6 +17,7 @@ from engine.magics import named_by_front, named_further_in
 from engine.sniff_fields import named_by_fields
 from engine.sniff_media import sniff_bmff, sniff_ebml, sniff_id3, sniff_ogg, sniff_riff
 from engine.sniff_ole import sniff_ole
+from engine.sniff_packed import sniff_gzip
 from engine.sniff_text import sniff_text
 from engine.sniff_tiff import sniff_tiff
 from engine.sniff_zip import sniff_zip
@@ -46,6 +47,7 @@ _BY_FOUR: dict[bytes, Inside] = {
     b"II+\x00": sniff_tiff,
     b"MM\x00+": sniff_tiff,
 }
+_BY_THREE: tuple[tuple[bytes, Inside], ...] = ((b"\x1f\x8b\x08", sniff_gzip), (b"ID3", sniff_id3))
 _BMFF_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 # Containers whose list of contents is at the end, or may be anywhere.
 _TOLD_BY_BOTH_ENDS = frozenset(
@@ -91,7 +93,9 @@ def _in_container(head: bytearray, view: memoryview) -> str | None:
         return inside(bytes(head), view)
     if bytes(head[4:8]) in _BMFF_BOXES:
         return sniff_bmff(bytes(head), view)
-    return sniff_id3(bytes(head), view) if head.startswith(b"ID3") else None
+    return next(
+        (inside(bytes(head), view) for start, inside in _BY_THREE if head.startswith(start)), None
+    )
 
 
 def _late_pdf(head: bytearray) -> str | None:

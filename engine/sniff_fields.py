@@ -99,8 +99,8 @@ _TAR_CHECKSUM = slice(148, 156)
 _TAR_NUMBERS = re.compile(rb"[ 0]*[0-7]*[ \x00]*")
 
 
-def _is_old_tar(head: bytearray) -> bool:
-    """A header without `ustar`: its sum of bytes is what it says (POSIX.1-1988, 10.1.1)."""
+def is_tar(head: bytearray) -> bool:
+    """A header whose sum of bytes is what it says (POSIX.1-1988, 10.1.1); many have no `ustar`."""
     if len(head) < 512 or not head[0] or not _TAR_NUMBERS.fullmatch(bytes(head[_TAR_CHECKSUM])):  # noqa: PLR2004  # a block
         return False
     told = head[_TAR_CHECKSUM].strip(b" \x00")
@@ -183,7 +183,7 @@ _FIELDS: tuple[tuple[Agrees, str], ...] = (
     (_is_icon, "ico"),
     (_is_cursor, "cur"),
     (_is_xbm, "xbm"),
-    (_is_old_tar, "tar"),
+    (is_tar, "tar"),
     (_is_binary_stl, "stl"),
     (_is_tga, "tga"),
 )

@@ -96,7 +96,22 @@ _WIKI = (
     _mark("{{", r"\{\{[^}\n]{1,200}\}\}"),
     _mark("<ref", r"<ref[ >]"),
 )
-_MARKS = {"org": _ORG, "textile": _TEXTILE, "mediawiki": _WIKI, "rst": _RST, "md": _MD}
+_ASCIIDOC = (
+    _mark("= ", r"\A= \S"),
+    _mark(":", r"^:[\w-]{1,40}:(?: |$)"),
+    _mark("== ", r"^={2,5} [^=\n]+$"),
+    _mark("[", r"^\[(?:source|quote|NOTE|TIP|cols|horizontal)[^\]\n]{0,80}\]$"),
+    _mark("----", r"^-{4,}$"),
+    _mark("NOTE: | TIP: | WARNING: ", r"^(?:NOTE|TIP|WARNING): "),
+)
+_MARKS = {
+    "asciidoc": _ASCIIDOC,
+    "org": _ORG,
+    "textile": _TEXTILE,
+    "mediawiki": _WIKI,
+    "rst": _RST,
+    "md": _MD,
+}
 # Different marks of a format that nobody has by chance.
 _MANY = 3
 
@@ -137,6 +152,10 @@ def _is_program(text: str) -> bool:
 Found = Mapping[str, frozenset[int]]
 
 
+def _is_asciidoc(found: Found) -> bool:
+    return 0 in found["asciidoc"] and len(found["asciidoc"]) > 1
+
+
 def _is_org(found: Found) -> bool:
     return bool(found["org"] & {0, 1, 2}) and len(found["org"]) > 1
 
@@ -167,6 +186,7 @@ def _is_md(found: Found) -> bool:
 
 
 _CERTAIN: tuple[tuple[str, Callable[[Found], bool]], ...] = (
+    ("asciidoc", _is_asciidoc),
     ("org", _is_org),
     ("textile", _is_textile),
     ("mediawiki", _is_wiki),

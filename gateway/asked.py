@@ -30,14 +30,17 @@ def asked_of(request: web.Request) -> Asked:
     return Asked(
         source=request.match_info["source"],
         target=request.match_info["target"],
-        options=_options(request),
+        options=options_of(request),
         key=idempotency.checked_key(request.headers.get(idempotency.HEADER)),
         receipt=receipt_desk.wanted(request),
     )
 
 
-def _options(request: web.Request) -> dict[str, str]:
-    """The query as options. A name that comes twice is refused: which one counts is a guess."""
+def options_of(request: web.Request) -> dict[str, str]:
+    """The query as options. A name that comes twice is refused: which one counts is a guess.
+
+    Raises OptionInvalid.
+    """
     options = dict(request.query)
     if len(options) < len(request.query):
         twice = next(name for name in options if len(request.query.getall(name)) > 1)

@@ -8,6 +8,7 @@ import msgspec
 
 from engine import registry
 from engine.job import Job
+from engine.pipeline import Pipeline
 
 MIB = 1024 * 1024
 
@@ -26,6 +27,8 @@ SIZE_STEPS: tuple[SizeStep, ...] = (
     SizeStep(input_bytes_max=None, factor=4),
 )
 WEIGHTS: dict[str, int] = {converter.name: converter.credits for converter in registry.CONVERTERS}
+# Of an inspection by a worker, whatever the file's size: less than its conversion, mostly.
+INSPECTION = 1
 
 
 def price(job: Job) -> int:
@@ -40,3 +43,9 @@ def size_factor(input_bytes: int) -> int:
         for step in SIZE_STEPS
         if step.input_bytes_max is None or input_bytes <= step.input_bytes_max
     )
+
+
+def price_of_steps(pipeline: Pipeline) -> int:
+    """Credits for all steps: each costs as if it were given the upload, so it is known before."""
+    first = pipeline.jobs[0]
+    return sum(WEIGHTS[job.converter] for job in pipeline.jobs) * size_factor(first.input_bytes)

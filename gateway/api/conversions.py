@@ -51,8 +51,8 @@ async def convert(request: web.Request) -> web.StreamResponse:
                     trail.reached(Stage.CONVERTED)
                     app[state.METRICS].converted(taken.job, delivery.output)
                     hold.count(sum(delivery.sizes))
-                    response = _response(taken, delivery, debit)
-                    body = await _body(request, response, taken, delivery, debit, wiper)
+                    response = begun(taken, delivery, debit)
+                    body = await body_of(request, response, taken, delivery, debit, wiper)
                     request[state.RESPONSE] = response
                     trail.reached(Stage.RESPONDING)
                     await downloads.send(request, response, body, settings.download)
@@ -61,7 +61,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _response(taken: Intake, delivery: Delivery, debit: Debit) -> web.StreamResponse:
+def begun(taken: Intake, delivery: Delivery, debit: Debit) -> web.StreamResponse:
     """A response that has its head but is not sent yet."""
     media_type, extension = _kind(delivery)
     name = f"{downloads.stem(taken.name)}.{extension}"
@@ -89,7 +89,7 @@ def _kind(delivery: Delivery) -> tuple[str, str]:
     return target.media_type, target.extensions[0]
 
 
-async def _body(  # noqa: PLR0917 -- the parts of one answer
+async def body_of(  # noqa: PLR0917 -- the parts of one answer
     request: web.Request,
     response: web.StreamResponse,
     taken: Intake,

@@ -1,5 +1,6 @@
 """Detection: what files look like, from their first and last bytes alone."""
 
+import gzip
 import io
 import struct
 import zipfile
@@ -95,6 +96,8 @@ _MADE = {
     "mp3": (b"\xff\xfb\x90\x64" + bytes(413)) * 3,
     "ts": (b"\x47" + bytes(187)) * 4,
     "tar": bytes(257) + b"ustar\x0000" + bytes(300),
+    "gz": gzip.compress(b"some text"),
+    "tgz": gzip.compress(bytes(257) + b"ustar\x0000" + bytes(300)),
     "txt": b"Just a few words,\nover two lines.\n",
     "html": b"<!-- hi --><!DOCTYPE html><html><body>",
     "svg": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
@@ -109,6 +112,34 @@ _MADE = {
     "srt": b"1\n00:00:01,000 --> 00:00:02,000\nhello\n",
     "vtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\nhello",
     "latex": b"\\documentclass{article}",
+    "csv": b"name,count\nbolt,3\nnut,5\n",
+    "tsv": b"name\tcount\nbolt\t3\n",
+    "ndjson": b'{"a": 1}\n{"a": 2}\n',
+    "geojson": b'{"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}}',
+    "gltf": b'{"asset": {"version": "2.0"}, "scenes": []}',
+    "yaml": b"title: x\nowner:\n  name: y\n  ages:\n  - 1\n",
+    "toml": b'title = "x"\n[owner]\nages = [1, 2]\n',
+    "md": b"# Title\n\nA [link](https://example.org/) and\n\n```\ncode\n```\n",
+    "rst": b"Title\n=====\n\n.. note:: See ``code`` and :ref:`there`.\n",
+    "org": b"#+TITLE: x\n* Heading\n** Another\n",
+    "asciidoc": b"= Title\n:toc:\n\n== Section\n\ntext\n",
+    "textile": b'h1. Title\n\n* one\n* "two":https://example.org/\n',
+    "mediawiki": b"== Title ==\nSee [[Page]] and '''bold'''.\n",
+    "man": b".TH LS 1\n.SH NAME\nls\n",
+    "docbook": b'<?xml version="1.0"?><article xmlns="http://docbook.org/ns/docbook"/>',
+    "fb2": b'<?xml version="1.0"?><FictionBook><body/></FictionBook>',
+    "ttml": b'<tt xmlns="http://www.w3.org/ns/ttml"><body/></tt>',
+    "gpx": b'<?xml version="1.0"?><gpx version="1.1"/>',
+    "kml": b'<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2"/>',
+    "ass": b"[Script Info]\nTitle: x\n",
+    "sub": b"{1}{25}Hello\n",
+    "obj": b"# a mesh\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+    "dxf": b"  0\nSECTION\n  2\nHEADER\n",
+    "stl": bytes(80) + struct.pack("<I12fH", 1, *range(1, 13), 0),
+    "tga": struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 2, 2, 24, 0) + bytes(12),
+    "ico": struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, 40, 22) + bytes(40),
+    "cur": struct.pack("<HHHBBBBHHII", 0, 2, 1, 16, 16, 0, 0, 1, 1, 40, 22) + bytes(40),
+    "ppm": b"P6\n# a comment\n2 2\n255\n" + bytes(12),
 }
 
 
@@ -158,6 +189,8 @@ def test_no_word_names_two_formats() -> None:
         ("txt", "html", True),
         ("csv", None, True),
         ("txt", "png", False),
+        ("tbz2", "bz2", True),  # as unpacking would tell
+        ("tbz2", "xz", False),
         ("mp3", None, True),  # told by fields, and so sometimes not told
         ("png", None, False),
         ("png", "jpeg", False),

@@ -1,0 +1,260 @@
+"""The addresses that take a file: what each accepts, answers and can refuse."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from engine import errors as engine
+from gateway import errors as gateway
+from gateway import receipt_desk
+from gateway.api import batch, conversions, inspections, pipelines
+from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
+from gateway.idempotency import KEY_CHARS_MAX
+from ledger import errors as ledger
+
+BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
+FILES = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "array", "items": BINARY, "minItems": 1}},
+}
+
+CONVERSION_PARAMETERS = (
+    Parameter(
+        name="source",
+        place="path",
+        description="The file's format, by name or extension; `auto` looks at the bytes.",
+    ),
+    Parameter(name="target", place="path", description="The format to convert to."),
+    Parameter(
+        name="operation",
+        place="query",
+        description="Which conversion is meant, where two formats have several between "
+        "them; see `operation` in /v1/formats.",
+    ),
+    Parameter(
+        name="options",
+        place="query",
+        description="The converter's own options, each a query parameter of its own.",
+        exploded=True,
+    ),
+    Parameter(
+        name="Prefer",
+        place="header",
+        description="`receipt` asks for a signed receipt in X-Ephemera-Receipt.",
+    ),
+    Parameter(
+        name="Idempotency-Key",
+        place="header",
+        description="Makes a retry safe: the same key and request is charged once.",
+        type=Annotated[str, Meta(min_length=1, max_length=KEY_CHARS_MAX)],
+    ),
+)
+CONVERSION_HEADERS = (
+    ("X-Request-Id", "Names this request, its conversion and its entries."),
+    ("X-Credits-Used", "What this request was charged; 0 for a paid repeat."),
+    ("X-Credits-Remaining", "The account's balance after it."),
+    (
+        "X-Isolation-Policy",
+        "Whose files the worker converted: `per-conversion`, ...",
+    ),
+    ("X-Conversion-Warnings", "RFC 8941 list of what the result lacks."),
+    ("Idempotent-Replay", "`true` where the conversion was paid for before."),
+    (receipt_desk.HEADER, "A signed receipt (JWS), where it was asked for."),
+    ("Preference-Applied", "`receipt` where there is one."),
+    ("Content-Disposition", "A file name made from the upload's."),
+)
+CONVERSION_PROBLEMS: tuple[type[Exception], ...] = (
+    gateway.RequestMalformed,
+    gateway.UploadCut,
+    ledger.InsufficientCredits,
+    ledger.AccountFrozen,
+    engine.FormatUnknown,
+    gateway.UploadTooSlow,
+    ledger.KeyInFlight,
+    gateway.UploadTooLarge,
+    gateway.UploadPartsExceeded,
+    engine.SourceTooLarge,
+    gateway.MediaTypeUnsupported,
+    gateway.ExpectationUnknown,
+    engine.ConversionUnsupported,
+    engine.OptionInvalid,
+    engine.SourceCountInvalid,
+    engine.SourceEmpty,
+    engine.SourceUnrecognised,
+    engine.SourceMismatch,
+    engine.SourceUnreadable,
+    engine.SourceTooComplex,
+    engine.PasswordRequired,
+    engine.TargetTooLarge,
+    engine.TargetImpossible,
+    engine.ConversionCrashed,
+    engine.ConversionOutOfMemory,
+    ledger.KeyMismatch,
+    engine.EngineBusy,
+    engine.EngineUnavailable,
+    gateway.ServiceDraining,
+    ledger.LedgerUnavailable,
+    engine.ConversionTimedOut,
+)
+
+CONVERSION_ROUTES: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="POST",
+        path="/v1/convert/{source}/{target}",
+        handler=conversions.convert,
+        access=Access.CUSTOMER,
+        name="convert",
+        tag="conversions",
+        summary="Convert a file",
+        description="Send one file as the raw body, or several as multipart/form-data in fields "
+        "named `file`. Options are query parameters; an unknown one is refused by name. The result "
+        "comes as raw bytes; several results come as one ZIP archive. The credits are debited "
+        "before the conversion and refunded when it fails or when the connection ends before the "
+        "last byte was sent. With an `Idempotency-Key` a repeat within 24 hours is not charged "
+        "again.",
+        uploads=True,
+        check=conversions.check,
+        parameters=CONVERSION_PARAMETERS,
+        body=(
+            Content(media_type="application/octet-stream", schema=BINARY),
+            Content(media_type="multipart/form-data", schema=FILES),
+        ),
+        answers=(
+            Answer(
+                status=200,
+                description="The result. A body shorter than Content-Length means that the "
+                "conversion was not delivered, and not charged.",
+                content=(Content(media_type="*/*", schema=BINARY),),
+                headers=CONVERSION_HEADERS,
+            ),
+        ),
+        problems=CONVERSION_PROBLEMS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/batch/{source}/{target}",
+        handler=batch.convert_batch,
+        access=Access.CUSTOMER,
+        name="convertBatch",
+        tag="conversions",
+        summary="Convert many small files with the same options",
+        description="Send files as multipart/form-data in fields named `file`. Each is converted "
+        "and charged by itself; a few workers that live for this request alone convert "
+        "them. The answer is a ZIP archive, or `multipart/mixed` where Accept names it; its first "
+        "member `manifest.json` says of each file what became of it, what it cost, and where it "
+        "failed the problem. Charged is what is in the answer, once its last byte is sent. Where "
+        "all files fail in the same way, that problem is the answer.",
+        uploads=True,
+        check=batch.check,
+        parameters=tuple(one for one in CONVERSION_PARAMETERS if one.name != "Prefer"),
+        body=(Content(media_type="multipart/form-data", schema=FILES),),
+        answers=(
+            Answer(
+                status=200,
+                description="The results and their manifest.",
+                content=(
+                    Content(media_type="application/zip", schema=BINARY),
+                    Content(media_type="multipart/mixed", schema=BINARY),
+                ),
+                headers=(
+                    ("X-Request-Id", "Names this request."),
+                    ("X-Credits-Used", "What was charged for all files."),
+                    ("X-Credits-Remaining", "The account's balance after it."),
+                    ("X-Isolation-Policy", "`per-request`."),
+                ),
+            ),
+        ),
+        problems=CONVERSION_PROBLEMS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/pipelines",
+        handler=pipelines.convert_steps,
+        access=Access.CUSTOMER,
+        name="convertSteps",
+        tag="conversions",
+        summary="Convert a file in several steps",
+        description="Each `step` of the query names the format to convert to next; the parameters "
+        "that follow it, up to the next `step`, are its `operation` and options, as in the query "
+        "of a conversion: `?source=docx&step=pdf&step=pdf&operation=watermark&text=DRAFT"
+        "&step=pdf&operation=protect&password=...`. Steps of the same family of converters run in "
+        "one worker, which is this request's alone. All steps are checked before the body is read. "
+        "One debit covers them, each at the price of a conversion of the upload; it is refunded as "
+        "a whole when any step fails, and the problem says which. Only the last step may make "
+        "several files.",
+        uploads=True,
+        check=pipelines.check,
+        parameters=(
+            Parameter(
+                name="source",
+                place="query",
+                description="The file's format; before the first step. `auto` is the default.",
+            ),
+            Parameter(
+                name="step",
+                place="query",
+                description="The format that this step converts to; once for each step.",
+                required=True,
+            ),
+            *(one for one in CONVERSION_PARAMETERS if one.place != "path"),
+        ),
+        body=(
+            Content(media_type="application/octet-stream", schema=BINARY),
+            Content(media_type="multipart/form-data", schema=FILES),
+        ),
+        answers=(
+            Answer(
+                status=200,
+                description="The last step's result.",
+                content=(Content(media_type="*/*", schema=BINARY),),
+                headers=CONVERSION_HEADERS,
+            ),
+        ),
+        problems=CONVERSION_PROBLEMS,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/inspect",
+        handler=inspections.inspect,
+        access=Access.CUSTOMER,
+        name="inspect",
+        tag="conversions",
+        summary="What a file is, and what it says of itself",
+        description="Send one file as the raw body. Its format is told by its bytes; pages, "
+        "pixels, frames, duration, encryption and metadata by a worker of its own, for the formats "
+        "that have one. That costs 1 credit whatever the file's size, and nothing where no worker "
+        "reads it: with `details=false`, for a format without a reader, and for one that is "
+        "encrypted and came without its password.",
+        uploads=True,
+        check=inspections.check,
+        parameters=(
+            Parameter(
+                name="source",
+                place="query",
+                description="The file's format, where its bytes may not tell; `auto` without it.",
+            ),
+            Parameter(
+                name="details",
+                place="query",
+                description="`false`: only what the bytes tell without a worker, for nothing.",
+                type=Literal["true", "false"],
+            ),
+            Parameter(name="password", place="query", description="Opens an encrypted document."),
+        ),
+        body=(Content(media_type="application/octet-stream", schema=BINARY),),
+        answers=(
+            Answer(
+                status=200,
+                description="What is known.",
+                content=(Content(type=inspections.Inspection),),
+                headers=(
+                    ("X-Request-Id", "Names this request and its entries."),
+                    ("X-Credits-Used", "1 where a worker read the file, otherwise 0."),
+                    ("X-Isolation-Policy", "Of the worker, where there was one."),
+                ),
+            ),
+        ),
+        problems=CONVERSION_PROBLEMS,
+    ),
+)
