@@ -113,6 +113,7 @@ def main(name: str, what: str) -> None:
     """Play zygote, then worker."""
     uploads = _uploads()
     family = next(one for one in FAMILIES if one.name == name)
+    os.environ.update(family.environment)
     for module in family.preload:
         __import__(module)
     task.warm()

@@ -173,6 +173,7 @@ FAMILY = Family(
     ),
     preload=(
         "engine.task",
+        "engine.converters.raster.numbers",  # before all that import numpy
         "engine.converters.photo.convert",
         "engine.converters.photo.optimise",
         "engine.converters.photo.warm",

@@ -1,14 +1,11 @@
 """photo.convert and its kin: this family's decoders and encoders around what the families share."""
 
-import io
-
 import msgspec
-import rawpy
 
 from engine.converter import Result, Work
 from engine.converters.opening import check_pixels
 from engine.converters.photo.catalogue import RAW, PhotoOptions
-from engine.converters.photo.decoders import developing, encode_qoi, open_photo
+from engine.converters.photo.decoders import encode_qoi, open_photo, opened_raw
 from engine.converters.raster.description import Description, described, written
 from engine.converters.raster.jxl import encode_jxl, from_jpeg, to_jpeg
 from engine.converters.raster.options import ImageOptions
@@ -57,7 +54,7 @@ def describe(work: Work) -> Result:
     data = work.inputs[0]
     if work.source not in RAW:
         return described(open_photo(data, work.source, PhotoOptions(), work.bounds), data)
-    with developing(), rawpy.imread(io.BytesIO(data)) as raw:
+    with opened_raw(data) as raw:
         sizes, other, lens = raw.sizes, raw.other, raw.lens
         check_pixels((sizes.raw_width, sizes.raw_height), work.bounds)
         told = {

@@ -74,7 +74,7 @@ def _decoded(name: str, decode: Callable[[], Any]) -> Source:
 
 def _open_raw(data: Buffer, name: str, options: PhotoOptions, bounds: Bounds) -> Source:
     """Develop a camera's raw file, or take the picture that the camera made of it."""
-    with developing(), rawpy.imread(io.BytesIO(data)) as raw:
+    with opened_raw(data) as raw:
         check_pixels((raw.sizes.raw_width, raw.sizes.raw_height), bounds)
         if options.preview:
             return _preview(raw, name, bounds)
@@ -101,10 +101,15 @@ def _preview(raw: Any, name: str, bounds: Bounds) -> Source:
 
 
 @contextmanager
-def developing() -> Iterator[None]:
-    """Translate what LibRaw raises."""
+def opened_raw(data: Buffer) -> Iterator[rawpy.RawPy]:
+    """The file, its header read; what LibRaw raises meanwhile is translated.
+
+    rawpy.imread would look for multiprocessing, to warn of what a fork does to OpenMP.
+    """
     try:
-        yield
+        with rawpy.RawPy() as raw:
+            raw.open_buffer(io.BytesIO(data))
+            yield raw
     except (rawpy.LibRawError, OSError, ValueError, RuntimeError) as error:
         raise SourceUnreadable(
             "the camera's raw file cannot be read: it is damaged, cut off, or of a camera that is"

@@ -10,7 +10,6 @@ import struct
 from collections.abc import Callable
 
 import imagecodecs
-import numpy as np
 from PIL import Image
 
 from engine.converter import Result, Work
@@ -19,6 +18,7 @@ from engine.converters.photo.convert import bind, convert, describe, restore
 from engine.converters.raster import fonts
 from engine.converters.raster.arrays import to_array
 from engine.converters.raster.formats import TARGETS
+from engine.converters.raster.numbers import np
 from engine.converters.raster.options import ImageOptions, NoOptions
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer

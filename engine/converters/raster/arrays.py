@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 from PIL import Image
+
+from engine.converters.raster.numbers import np
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 # The curve of sRGB (IEC 61966-2-1).
