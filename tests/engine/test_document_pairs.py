@@ -122,8 +122,12 @@ def test_a_book_is_a_valid_package(written: dict[str, bytes]) -> None:
 def test_a_presentation_has_slides_and_its_picture(written: dict[str, bytes]) -> None:
     with zipfile.ZipFile(io.BytesIO(written["pptx"])) as package:
         names = package.namelist()
-    assert len([name for name in names if name.startswith("ppt/slides/slide")]) >= 3
+        shown = [name for name in names if name.startswith("ppt/slides/slide")]
+        parts = [package.read(name) for name in shown]
+    assert len(shown) >= 3
     assert [name for name in names if name.startswith("ppt/media/")]
+    assert not [part for part in parts if b"base64" in part]
+    assert [part for part in parts if b'descr="A drawing' in part]
 
 
 def test_a_web_page_is_one_file_with_all_it_needs(written: dict[str, bytes]) -> None:

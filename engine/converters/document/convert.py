@@ -5,6 +5,7 @@ from typing import Any
 from engine.converter import Result, Work
 from engine.converters.document import letters, pandoc
 from engine.converters.document.notations import NOTATIONS, WRITE_FLAVOURS
+from engine.converters.document.packages import without_addresses
 from engine.converters.document.pictures import Picture
 from engine.converters.document.reading import Draft, read
 from engine.converters.document.sieve import SHOWN, Elsewhere, Place, Sieve
@@ -12,6 +13,8 @@ from engine.converters.document.tree import Element, text_of
 
 # Where divisions and their classes mean something.
 _WITH_DIVISIONS = frozenset({"html", "epub"})
+# Where pandoc describes a picture by its address.
+_TALKATIVE = frozenset({"docx", "pptx"})
 # The title of a book that says nothing of itself: the format demands one.
 _UNTITLED = "Untitled"
 
@@ -65,6 +68,8 @@ def _written(draft: Draft, work: Work, *, raw_html: Any, elsewhere: Elsewhere) -
     content, said = pandoc.write(
         draft.tree, writer, _arguments(work), output_bytes_max=work.bounds.output_bytes_max
     )
+    if target in _TALKATIVE and any(one["t"] == "Image" for one in draft.tree.elements()):
+        content = without_addresses(content)
     return Result(files=(content,), warnings=(*draft.warnings, *sieve.warnings, *said))
 
 

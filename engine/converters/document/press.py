@@ -25,7 +25,7 @@ _REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("failed to download package", "package", "cannot access file system"),
      "it needs a package, and nothing is loaded from a network"),
     (("maximum function call depth", "maximum show rule depth", "maximum layout depth",
-      "maximum grouping depth", "loop seems to be infinite"),
+      "maximum grouping depth", "infinite", "always true"),
      "it calls itself without end"),
 )  # fmt: skip
 
