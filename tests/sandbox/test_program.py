@@ -110,6 +110,7 @@ async def test_all_layers_hold_in_a_family_with_a_program(intruder: Path) -> Non
 
 
 @pytest.mark.claim("C-WORKER-2")
+@pytest.mark.claim("C-PROGRAM-1")
 async def test_every_attack_of_worker_and_program_is_refused(intruder: Path, scene: Scene) -> None:
     async with zygote(spec(intruder)) as server:
         for attacks in (OF_THE_WORKER, OF_THE_PROGRAM):
@@ -143,6 +144,7 @@ async def test_the_program_starts_no_process_though_its_worker_may(intruder: Pat
         assert await output(server, "fork") == b"refused EPERM"
 
 
+@pytest.mark.claim("C-PROGRAM-1")
 async def test_no_other_file_is_executed_in_the_programs_place(intruder: Path) -> None:
     other = intruder.with_name("other")
     opens = {"reads": (str(other),)}
@@ -185,6 +187,7 @@ def test_without_landlock_a_family_with_a_program_does_not_start(
     assert "the sandbox layer landlock " in str(refusal)
 
 
+@pytest.mark.claim("C-PROGRAM-2")
 async def test_a_worker_that_is_killed_takes_its_program_along(intruder: Path) -> None:
     async with zygote(spec(intruder)) as server:
         worker = await server.spawn()

@@ -74,6 +74,7 @@ async def test_what_may_be_read_is_read_and_looked_at(tree: Path) -> None:
         assert (await ask(server, f"map_code {file}")).header == b"got True"
 
 
+@pytest.mark.claim("C-READS-1")
 async def test_every_attack_is_refused(tree: Path) -> None:
     async with zygote(spec(tree)) as server:
         for name, attack in ATTACKS.items():
@@ -105,6 +106,7 @@ async def test_the_root_that_is_not_empty_is_attested(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["strict", "container"])
+@pytest.mark.claim("C-READS-2")
 def test_without_landlock_such_a_family_does_not_start(level: str) -> None:
     refusal = str(start(f"{level}:reads=/usr", "landlock_create_ruleset=ENOSYS")["refusal"])
     assert "the sandbox layer landlock " in refusal
