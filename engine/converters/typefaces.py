@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
-# Debian's packages fonts-liberation2 and fonts-crosextra-carlito, -caladea.
+# Debian's packages fonts-liberation2, fonts-crosextra-carlito and -caladea, fonts-droid-fallback.
 _FOLDERS = (
     Path("/usr/share/fonts/truetype/liberation2"),
     Path("/usr/share/fonts/truetype/liberation"),
     Path("/usr/share/fonts/truetype/crosextra"),
+    Path("/usr/share/fonts/truetype/droid"),
 )
 _STYLES = ("Regular", "Bold", "Italic", "BoldItalic")
 _SANS, _SERIF, _MONO = "LiberationSans", "LiberationSerif", "LiberationMono"
@@ -41,6 +42,9 @@ _STAND_INS: Mapping[str, str] = {
 # Writing that pdfium's built-in faces have no letters for: Greek, Cyrillic, Vietnamese, Turkish,
 # Hebrew, Eastern European (fpdf_sysfontinfo.h).
 _BEYOND_LATIN = frozenset({161, 162, 163, 177, 204, 238})
+# Japanese, Korean, simplified and traditional Chinese: one face has the letters of all four.
+_EAST_ASIAN = frozenset({128, 129, 134, 136})
+_EASTERN = "DroidSansFallbackFull"
 _BOLD_FROM = 600
 # Pitch and family as Windows counts them.
 _FIXED, _FAMILY, _ROMAN = 0x01, 0xF0, 0x10
@@ -63,12 +67,8 @@ def install() -> None:
         return
     for family in sorted(set(_STAND_INS.values())):
         for style in _STYLES:
-            found = [
-                path for folder in _FOLDERS if (path := folder / f"{family}-{style}.ttf").is_file()
-            ]
-            if found:
-                content = found[0].read_bytes()
-                _faces[family, style] = _Face(family.encode(), content, _tables(content))
+            _read(family, style, f"{family}-{style}.ttf")
+    _read(_EASTERN, "Regular", f"{_EASTERN}.ttf")
     info = pdfium.FPDF_SYSFONTINFO()
     info.version = 2
     types = dict(pdfium.FPDF_SYSFONTINFO._fields_)
@@ -89,6 +89,13 @@ def install() -> None:
     pdfium.FPDF_SetSystemFontInfo(info)
 
 
+def _read(family: str, style: str, name: str) -> None:
+    found = next((path for folder in _FOLDERS if (path := folder / name).is_file()), None)
+    if found is not None:
+        content = found.read_bytes()
+        _faces[family, style] = _Face(family.encode(), content, _tables(content))
+
+
 def _tables(content: bytes) -> dict[int, slice]:
     """Where a TrueType file's tables lie, by tag as a number (OpenType, font directory)."""
     count = struct.unpack_from(">H", content, 4)[0]
@@ -102,6 +109,8 @@ def stand_in(name: str, *, charset: int = 0, pitch: int = 0) -> str | None:
     for word, family in _STAND_INS.items():
         if plain.startswith(word) and (family, "Regular") in _faces:
             return family
+    if charset in _EAST_ASIAN:
+        return _EASTERN if (_EASTERN, "Regular") in _faces else None
     if charset not in _BEYOND_LATIN or (_SANS, "Regular") not in _faces:
         return None
     if pitch & _FIXED:

@@ -96,6 +96,37 @@ def test_text_is_no_table_and_a_scan_is_told_apart() -> None:
     assert (reply.error, "recognise" in reply.detail) == ("TargetImpossible", True)
 
 
+def test_chinese_that_relies_on_its_reader_is_read_as_characters() -> None:
+    below = pikepdf.Dictionary(
+        Type=pikepdf.Name.Font,
+        Subtype=pikepdf.Name.CIDFontType0,
+        BaseFont=pikepdf.Name("/STSong-Light"),
+        CIDSystemInfo=pikepdf.Dictionary(Registry="Adobe", Ordering="GB1", Supplement=2),
+        DW=1000,
+    )
+    font = pikepdf.Dictionary(
+        Type=pikepdf.Name.Font,
+        Subtype=pikepdf.Name.Type0,
+        BaseFont=pikepdf.Name("/STSong-Light"),
+        Encoding=pikepdf.Name("/UniGB-UCS2-H"),
+        DescendantFonts=[below],
+    )
+    rows = [["中文", "数字"]] * 3
+    with pikepdf.new() as document:
+        page = document.add_blank_page(page_size=(400, 300))
+        page.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F1=font))
+        page.Contents = document.make_stream(
+            "".join(
+                f"BT /F1 12 Tf {x} {250 - 20 * at} Td <{cell.encode('utf-16-be').hex()}> Tj ET "
+                for at, row in enumerate(rows)
+                for x, cell in zip(_AT, row, strict=False)
+            ).encode()
+        )
+        buffer = io.BytesIO()
+        document.save(buffer)
+    assert _rows(convert(buffer.getvalue(), "pdf", "csv").file) == rows
+
+
 def test_every_table_is_a_file_or_a_sheet_and_json_says_where_it_is() -> None:
     pages = _page(_cells(), _rules(), pages=3)
     assert len(convert(pages, "pdf", "csv").files) == 3

@@ -15,6 +15,7 @@ from engine.converters.pdf.content import (
     editable,
     inspect,
     pictures,
+    plumber,
     render,
     tables,
     text,
@@ -45,6 +46,7 @@ _TRIALS: tuple[tuple[str, str, dict[str, object]], ...] = (
 def warm() -> None:
     """Run each converter on a plain, an encrypted and a broken document, to each target."""
     typefaces.install()
+    plumber.load_codings()
     plain, locked = _sample(""), _sample(_SECRET)
     for converter in catalogue.CONVERTERS:
         small: dict[str, object] = {"dpi": 20} if converter.operation == "render" else {}
