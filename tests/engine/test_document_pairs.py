@@ -214,3 +214,37 @@ def test_plain_text_keeps_its_lines_or_joins_them(pool: Workers) -> None:
     verbatim = html.fromstring(pool.convert(text, "txt", "html", text_layout="verbatim").file)
     assert verbatim.findtext(".//pre/code") == text
     assert "second line" in words(pool.convert(text, "txt", "pdf").file)
+
+
+_README = """# Tool
+
+<p align="center"><img src="PICTURE" width="60"> <b>Fast</b> &amp; small</p>
+
+<table><tr><th>Key</th><th>Does</th></tr><tr><td><kbd>q</kbd></td><td>quits</td></tr></table>
+
+Press <kbd>q</kbd> or H<sub>2</sub>O.<br>Done.
+
+<details><summary>More</summary>
+
+- *inside*
+
+</details>
+"""
+
+
+def test_html_in_markdown_means_what_it_means(pool: Workers) -> None:
+    picture = re.search(r"data:image/png;base64,[^)]+", sample("engine.md").decode())
+    assert picture is not None
+    reply = pool.convert(_README.replace("PICTURE", picture.group()), "md", "docx")
+    with zipfile.ZipFile(io.BytesIO(reply.file)) as package:
+        document = etree.fromstring(package.read("word/document.xml"))
+        assert [name for name in package.namelist() if name.startswith("word/media/")]
+    assert [" ".join(row.itertext()) for row in document.iter(f"{_W}tr")] == ["Key Does", "q quits"]
+    bold = [one.getparent().getparent() for one in document.iter(f"{_W}b")]
+    assert "Fast" in ["".join(one.itertext()) for one in bold]
+    assert [one.get(f"{_W}val") for one in document.iter(f"{_W}vertAlign")] == ["subscript"]
+    assert "inside" in "".join(document.itertext())
+    assert reply.warnings == ()
+    pdf = pool.convert(_README.replace("PICTURE", picture.group()), "md", "pdf").file
+    assert len(pictures(pdf)) == 1
+    assert "quits" in words(pdf)

@@ -10,6 +10,7 @@ from engine.converters.document.pictures import Picture
 from engine.converters.document.reading import Draft, read
 from engine.converters.document.sieve import SHOWN, Elsewhere, Place, Sieve
 from engine.converters.document.tree import Element, text_of
+from engine.converters.document.understanding import understand
 
 # Where divisions and their classes mean something.
 _WITH_DIVISIONS = frozenset({"html", "epub"})
@@ -61,6 +62,8 @@ def _written(draft: Draft, work: Work, *, raw_html: Any, elsewhere: Elsewhere) -
         place=_placing(target) if holds and options.images != "drop" else None,
         elsewhere=elsewhere,
     )
+    if raw_html != "strip" and not notation.speaks_html:
+        understand(draft.tree)
     sieve.sift(draft.tree)
     entitle(draft, options)
     _name(draft, target)

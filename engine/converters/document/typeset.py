@@ -18,6 +18,7 @@ from engine.converters.document.press import BadPicture, BrokenLink
 from engine.converters.document.reading import Draft, decoded, read
 from engine.converters.document.sieve import SHOWN, Elsewhere, Sieve
 from engine.converters.document.tree import Element, Tree, attributes_of, raw, text_of
+from engine.converters.document.understanding import understand
 from engine.errors import SourceTooComplex, TargetTooLarge
 
 # pandoc's typst without its "smart": quotation marks stand as they were typed.
@@ -69,6 +70,7 @@ def _set(draft: Draft, work: Work, *, elsewhere: Elsewhere) -> Result:
         place=plates.place if options.images == "embed" else None,
         elsewhere=elsewhere,
     )
+    understand(draft.tree)
     sieve.sift(draft.tree)
     _mend_labels(draft.tree)
     _mend_tables(draft.tree)
