@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from engine.converter import Converter, Family
-from engine.converters.pdf.catalogue_terms import DocumentOptions, Pages
+from engine.converters.paged import DocumentOptions, Pages
 from engine.job import Bounds
 from sandbox.limits import MIB, Limits
 

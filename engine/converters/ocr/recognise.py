@@ -19,9 +19,9 @@ from engine.converters.ocr.catalogue import PAGES_MAX, RecogniseOptions
 from engine.converters.ocr.reader import Page, read
 from engine.converters.onpages import Arrangement, compose, read_sheets
 from engine.converters.pageparts import walk
-from engine.converters.pdf.ranges import parse_pages
 from engine.converters.pdfium import HYPHEN, Look, draw, measure, opened, opened_page, printable
 from engine.converters.qpdf import open_document, read_pages, reading, save, unencrypted_warning
+from engine.converters.ranges import parse_pages
 from engine.errors import SourceTooComplex, TargetImpossible
 from engine.job import Buffer
 

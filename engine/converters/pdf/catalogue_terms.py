@@ -1,43 +1,16 @@
 """What the declarations of the pdf family share: options that several operations take."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from engine.converter import Converter
-from engine.converters.pdf.ranges import PATTERN
+from engine.converters.paged import PASSWORD_MAX, DocumentOptions, Pages, Password
 
-# A revision 6 password is at most 127 bytes of UTF-8 (ISO 32000-2, 7.6.4.3.4).
-PASSWORD_MAX = 127
+__all__ = ["FILES_MAX", "PASSWORD_MAX", "DocumentOptions", "Pages", "Password", "declare"]
+
 # Uploads in one request. They are in memory together, so their sum is what bounds them first.
 FILES_MAX = 100
-
-Pages = Annotated[
-    str,
-    Meta(
-        pattern=PATTERN,
-        max_length=1000,
-        description="Pages, first is 1, joined by commas: 3 | 2-5 | 7- | -4 | last | last-1"
-        " (backwards) | odd | even.",
-        examples=["1-3,7,9-"],
-    ),
-]
-Password = Annotated[
-    str,
-    Meta(
-        max_length=PASSWORD_MAX,
-        description="Password that opens the document, where it is encrypted.",
-        examples=["correct horse"],
-        extra_json_schema={"format": "password", "writeOnly": True},
-    ),
-]
-
-
-class DocumentOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every operation on a PDF takes."""
-
-    password: Password = ""
 
 
 def declare(
