@@ -129,11 +129,18 @@ def check_redaction(options: RedactOptions, _target: str) -> None:
         raise OptionInvalid('words: pdf.redact needs words, such as ["Ada Example"], or boxes')
 
 
+# Twice the price: pages are drawn as pictures, and the result is read again and judged.
+_CREDITS = 2
+
 CONVERTERS: tuple[Converter, ...] = (
     declare(
-        "redact", "Remove words or places for good", RedactOptions, module="redact",
+        "redact",
+        "Remove words or places for good",
+        RedactOptions,
+        module="redact",
         check=check_redaction,
+        credits=_CREDITS,
     ),
     declare("sanitise", "Remove active content", SanitiseOptions, module="sanitise"),
-    declare("pdfa", "PDF/A for long keeping", PdfaOptions, module="pdfa"),
-)  # fmt: skip
+    declare("pdfa", "PDF/A for long keeping", PdfaOptions, module="pdfa", credits=_CREDITS),
+)
