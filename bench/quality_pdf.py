@@ -165,7 +165,7 @@ def _recognise(pages: int) -> int:
             buffer = io.BytesIO()
             worn.save(buffer, "PNG", dpi=(dpi, dpi))
             found = convert(buffer.getvalue(), "png", "txt", operation="recognise").file.decode()
-            made = convert(buffer.getvalue(), "png", "pdf", operation="recognise").file
+            made = convert(buffer.getvalue(), "png", "pdf", operation="searchable").file
             inside = subprocess.run(
                 ["pdftotext", "-", "-"], input=made, capture_output=True, check=True
             )

@@ -96,7 +96,7 @@ def test_a_scan_inside_a_document_gives_the_same() -> None:
 
 def test_a_searchable_document_shows_the_same_and_has_its_words_in_their_places() -> None:
     scanned = convert(_scan(), "png", "pdf").file
-    reply = convert(scanned, "pdf", "pdf", operation="recognise")
+    reply = convert(scanned, "pdf", "pdf", operation="searchable")
     qpdf_approves(reply.file)
     assert psnr(rendered(reply.file, dpi=100), rendered(scanned, dpi=100)) == 99
     assert page_sizes(reply.file) == page_sizes(scanned)
@@ -131,26 +131,26 @@ def test_words_lie_right_on_a_page_that_is_turned_or_cropped(turn: int) -> None:
         page.cropbox = [left, bottom, right, top]
         buffer = io.BytesIO()
         document.save(buffer)
-    made = convert(buffer.getvalue(), "pdf", "pdf", operation="recognise").file
+    made = convert(buffer.getvalue(), "pdf", "pdf", operation="searchable").file
     qpdf_approves(made)
     _words_match(made, _printed())
 
 
 def test_an_image_becomes_a_searchable_document_with_its_own_pixels() -> None:
-    made = convert(_scan(), "png", "pdf", operation="recognise").file
+    made = convert(_scan(), "png", "pdf", operation="searchable").file
     qpdf_approves(made)
     assert page_sizes(made)[0] == pytest.approx((400, 200), abs=0.5)
     _words_match(made, _printed())
 
 
 def test_several_scans_become_pages_of_one_document() -> None:
-    made = convert([_scan(), _scan()], "png", "pdf", operation="recognise").file
+    made = convert([_scan(), _scan()], "png", "pdf", operation="searchable").file
     assert len(page_sizes(made)) == 2
     assert words(made).count("harbour") == 2
 
 
 def test_the_layer_is_in_an_embedded_font_that_maps_to_characters() -> None:
-    made = convert(_scan(), "png", "pdf", operation="recognise").file
+    made = convert(_scan(), "png", "pdf", operation="searchable").file
     told = run("pdffonts", "-", stdin=made).decode().splitlines()[2]
     assert re.search(r"CID TrueType +Identity-H +yes +no +yes", told)
 
@@ -184,11 +184,16 @@ def test_pages_that_hold_text_keep_it_unless_told_otherwise() -> None:
             document.add_pages_from(scanned)
             buffer = io.BytesIO()
             document.save(buffer)
-    kept = convert(buffer.getvalue(), "pdf", "pdf", operation="recognise")
+    kept = convert(buffer.getvalue(), "pdf", "pdf", operation="searchable")
     assert words(kept.file).count("harbour") == 2
     assert any("one page holds text already" in warning for warning in kept.warnings)
     both = convert(
-        buffer.getvalue(), "pdf", "pdf", operation="recognise", pages_with_text="recognise", pages=1
+        buffer.getvalue(),
+        "pdf",
+        "pdf",
+        operation="searchable",
+        pages_with_text="recognise",
+        pages=1,
     )
     assert b"Glyphless" in run("pdffonts", "-l", "1", "-", stdin=both.file)
     text = convert(buffer.getvalue(), "pdf", "txt", operation="recognise").file.decode()

@@ -207,7 +207,7 @@ def test_a_scan_cannot_be_edited_and_the_way_out_is_named() -> None:
     scan = convert(sample("photo.png"), "png", "pdf").file
     for target in ("docx", "html", "md", "pptx"):
         reply = convert(scan, "pdf", target)
-        assert (reply.error, "recognise" in reply.detail) == ("TargetImpossible", True)
+        assert (reply.error, "searchable" in reply.detail) == ("TargetImpossible", True)
 
 
 def test_nothing_that_could_run_is_carried_into_html() -> None:

@@ -32,7 +32,7 @@ async def test_everything_that_is_taken_out_of_a_document_comes_out_of_a_jail() 
         for target in ("docx", "pptx", "html", "md"):
             assert len(await _run(engine, target, nine)) > 100
         assert json.loads(await _run(engine, "json", nine, operation="inspect"))["page_count"] == 9
-        picture = await _run(engine, "jpeg", photo, operation="images")
+        picture = await _run(engine, "jpeg", photo, operation="extract_images")
         assert Seen(picture, "jpeg").size == (160, 120)
         with pytest.raises(errors.TargetImpossible):
             await _run(engine, "csv", nine)
@@ -48,7 +48,7 @@ async def test_text_is_recognised_in_a_jail() -> None:
     scan = convert(sample("nine.pdf"), "pdf", "png", pages="1", dpi="200").file
     try:
         assert b"alpha nine" in await _run(engine, "txt", scan, operation="recognise")
-        made = await _run(engine, "pdf", scan, operation="recognise")
+        made = await _run(engine, "pdf", scan, operation="searchable")
         qpdf_approves(made)
         assert "alpha nine" in words(made)
         told = json.loads(await _run(engine, "json", scan, operation="recognise"))

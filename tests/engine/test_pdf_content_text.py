@@ -93,7 +93,7 @@ def test_text_is_no_table_and_a_scan_is_told_apart() -> None:
     assert convert(sample("nine.pdf"), "pdf", "csv").error == "TargetImpossible"
     scan = convert(sample("photo.png"), "png", "pdf").file
     reply = convert(scan, "pdf", "csv")
-    assert (reply.error, "recognise" in reply.detail) == ("TargetImpossible", True)
+    assert (reply.error, "searchable" in reply.detail) == ("TargetImpossible", True)
 
 
 def test_chinese_that_relies_on_its_reader_is_read_as_characters() -> None:
@@ -206,7 +206,7 @@ def _with_pictures() -> bytes:
 
 def test_pictures_come_out_as_they_were_stored_or_as_png() -> None:
     with zipfile.ZipFile(
-        io.BytesIO(convert(_with_pictures(), "pdf", "zip", operation="images").file)
+        io.BytesIO(convert(_with_pictures(), "pdf", "zip", operation="extract_images").file)
     ) as archive:
         names = archive.namelist()
         contents = [archive.read(name) for name in names]
@@ -219,7 +219,7 @@ def test_pictures_come_out_as_they_were_stored_or_as_png() -> None:
 
 @pytest.mark.parametrize("target", ["png", "jpeg"])
 def test_pictures_come_out_all_of_one_kind_where_one_is_named(target: str) -> None:
-    files = convert(_with_pictures(), "pdf", target, operation="images", pages="1-2").files
+    files = convert(_with_pictures(), "pdf", target, operation="extract_images", pages="1-2").files
     assert [Seen(file, target).kind for file in files] == [target.upper()] * 2
 
 
@@ -249,7 +249,9 @@ def test_a_picture_that_can_be_seen_through_keeps_that() -> None:
         page.Contents = document.make_stream(b"/I Do")
         buffer = io.BytesIO()
         document.save(buffer)
-    made = Image.open(io.BytesIO(convert(buffer.getvalue(), "pdf", "png", operation="images").file))
+    made = Image.open(
+        io.BytesIO(convert(buffer.getvalue(), "pdf", "png", operation="extract_images").file)
+    )
     assert (made.mode, made.getpixel((0, 0)), made.getpixel((1, 0))) == (
         "RGBA",
         (200, 10, 10, 0),
@@ -259,9 +261,9 @@ def test_a_picture_that_can_be_seen_through_keeps_that() -> None:
 
 def test_small_pictures_can_be_left_out_and_none_is_an_error() -> None:
     pages = _with_pictures()
-    assert len(convert(pages, "pdf", "png", operation="images", min_side=200).files) == 1
-    assert convert(pages, "pdf", "png", operation="images", min_side=900).error
-    reply = convert(sample("nine.pdf"), "pdf", "png", operation="images")
+    assert len(convert(pages, "pdf", "png", operation="extract_images", min_side=200).files) == 1
+    assert convert(pages, "pdf", "png", operation="extract_images", min_side=900).error
+    reply = convert(sample("nine.pdf"), "pdf", "png", operation="extract_images")
     assert (reply.error, "render" in reply.detail) == ("TargetImpossible", True)
 
 

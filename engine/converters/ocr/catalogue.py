@@ -19,7 +19,7 @@ _FILES_MAX = 50
 
 
 class RecogniseOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of ocr.recognise: the text in pictures of text. Handwriting is not recognised."""
+    """Options of text recognition, in print and not in handwriting."""
 
     pages: Pages = "1-"
     language: Annotated[
@@ -61,45 +61,27 @@ class RecogniseOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknow
     ] = "keep"
 
 
-def _declare(
-    name: str, title: str, sources: tuple[str, ...], targets: tuple[str, ...], **more: Any
-) -> Converter:
+def _declare(operation: str, title: str, targets: tuple[str, ...], **more: Any) -> Converter:
     return Converter(
-        name=name,
+        name=f"ocr.{operation}",
         family="ocr",
         title=title,
-        sources=sources,
+        sources=("pdf", *IMAGES),
         targets=targets,
         options=RecogniseOptions,
         run="engine.converters.ocr.recognise:recognise",
+        inputs_max=_FILES_MAX,
         credits=3,
         **more,
     )
 
 
-# One operation, three rows: only for plain text is it what an image most likely is sent for.
 CONVERTERS: tuple[Converter, ...] = (
+    # What an image is sent for that is to become text; a document that holds text has pdf.text.
     _declare(
-        "ocr.recognise",
-        "Recognise text in a scanned document",
-        ("pdf",),
-        ("txt", "pdf", "json", "hocr"),
+        "recognise", "Recognise text in scans and pictures", ("txt", "json", "hocr"), default=True
     ),
-    _declare(
-        "ocr.picture.recognise",
-        "Recognise text in pictures",
-        IMAGES,
-        ("txt", "hocr"),
-        inputs_max=_FILES_MAX,
-        default=True,
-    ),
-    _declare(
-        "ocr.scan.recognise",
-        "Make a searchable document of scans",
-        IMAGES,
-        ("pdf", "json"),
-        inputs_max=_FILES_MAX,
-    ),
+    _declare("searchable", "Put the text under scanned pages", ("pdf",)),
 )
 
 FAMILY = Family(

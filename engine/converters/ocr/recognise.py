@@ -1,4 +1,4 @@
-"""ocr.recognise: the text in scans and pictures, as text, as words with boxes, or under the page.
+"""ocr.recognise and ocr.searchable: the text in scans, as text, as words with boxes, or under them.
 
 Images are put on pages first, without loss, so there is one path: a document whose pages are drawn
 by pdfium and looked at by tesseract. A searchable document is that document with an unseen layer.
@@ -22,7 +22,7 @@ from engine.converters.pageparts import walk
 from engine.converters.pdfium import HYPHEN, Look, draw, measure, opened, opened_page, printable
 from engine.converters.qpdf import open_document, read_pages, reading, save, unencrypted_warning
 from engine.converters.ranges import parse_pages
-from engine.errors import SourceTooComplex, TargetImpossible
+from engine.errors import SourceCountInvalid, SourceTooComplex, TargetImpossible
 from engine.job import Buffer
 
 # A picture that states fewer dots an inch is a screenshot, or says nothing: its letters are small,
@@ -74,8 +74,10 @@ def recognise(work: Work) -> Result:
 
 def _prepared(work: Work, warnings: list[str]) -> _Source:
     """The uploaded document itself, or one that is made of the uploaded images."""
-    if work.source == "pdf":
+    if work.source == "pdf" and len(work.inputs) == 1:
         return _Source(work)
+    if "pdf" in work.sources:
+        raise SourceCountInvalid("recognition takes one PDF document, or several images")
     sheets = read_sheets(work, warnings)
     try:
         made = compose(sheets, Arrangement(), work.bounds)

@@ -14,7 +14,7 @@ from engine.job import Bounds, Buffer
 
 # What a spare is touched with.
 _touchstone: list[Image.Image] = []
-_TARGETS = catalogue.CONVERTERS[0].targets
+_TARGETS = tuple(target for one in catalogue.CONVERTERS for target in one.targets)
 _TOUCH = catalogue.RecogniseOptions(layout="word")
 
 

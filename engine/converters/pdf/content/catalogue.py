@@ -41,12 +41,11 @@ CONVERTERS: tuple[Converter, ...] = (
         targets=("csv", "xlsx", "json"),
     ),
     declare(
-        "images",
+        "extract_images",
         "Take pictures out",
         PicturesOptions,
         module="content.pictures",
         # An archive holds each as it was stored; the others make all of one kind.
-        name="pdf.content.images",
         targets=("zip", "png", "jpeg"),
     ),
     declare(

@@ -50,12 +50,12 @@ def _check_text(written: list[bool], warnings: list[str]) -> None:
     if silent == len(written):
         raise TargetImpossible(
             "the pages hold no text: they look like scans, which text recognition"
-            " (pdf to pdf, operation=recognise) makes searchable first"
+            " (pdf to pdf, operation=searchable) makes legible first"
         )
     if silent:
         warnings.append(
             f"{silent} of {len(written)} pages hold no text; scanned pages need text recognition"
-            " (operation=recognise)"
+            " (operation=searchable)"
         )
 
 

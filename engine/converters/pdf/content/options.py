@@ -54,7 +54,9 @@ class RenderOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_f
             examples=[90],
         ),
     ] = None
-    lossless: Annotated[bool, Meta(description="WebP without loss.", examples=[True])] = False
+    lossless: Annotated[
+        bool, Meta(description="Whether a WebP is written without loss.", examples=[True])
+    ] = False
     background: Annotated[
         str,
         Meta(

@@ -1,4 +1,4 @@
-"""pdf.images from a document: every picture that its pages draw, once.
+"""pdf.extract_images: every picture that its pages draw, once.
 
 What is stored as JPEG or JPEG 2000 comes out byte for byte. Everything else becomes a PNG: by
 pikepdf, or where that cannot unpack it (JBIG2, odd colour spaces) by pdfium, from a page of its
@@ -48,7 +48,7 @@ class _Picture(NamedTuple):
     extension: str
 
 
-def images(work: Work) -> Result:
+def extract_images(work: Work) -> Result:
     """Take the pictures out. Raises TargetImpossible where there are none."""
     options: PicturesOptions = work.options
     files: list[_Picture] = []

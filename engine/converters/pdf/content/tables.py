@@ -65,7 +65,7 @@ def _absent(letters: int, options: TablesOptions) -> str:
     if not letters:
         return (
             "the pages hold no text: they look like scans, which text recognition"
-            " (operation=recognise) can make searchable first"
+            " (pdf to pdf, operation=searchable) makes legible first"
         )
     if options.borders == "ruled":
         return "no table with lines was found on these pages; borders=auto looks for others too"
