@@ -60,7 +60,16 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     ),
     "misc": ("brotli", "fonttools", "lxml", "pysubs2"),
     "vector": ("cykooz-resizer", "imagequant", "lxml", "pillow", "typst"),
-    "solid": ("ezdxf", "fonttools", "lxml", "networkx", "numpy", "reportlab", "resvg_py", "trimesh"),
+    "solid": (
+        "ezdxf",
+        "fonttools",
+        "lxml",
+        "networkx",
+        "numpy",
+        "reportlab",
+        "resvg_py",
+        "trimesh",
+    ),
 }
 
 

@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 
 from engine.converters.archive.catalogue import ARCHIVES, SINGLES, SOURCES, TARGETS, TARS
 from engine.errors import EngineError
-from tests.engine.calls import convert
+from tests.engine.own_converter import of_family
 from tests.engine.real_workers import convert_all
+
+convert = of_family("archive")
 
 _FILES = {"readme.txt": b"hello\n" * 20, "docs/\u00fcber.txt": bytes(range(256)) * 40, "empty": b""}
 _SECRET = "secret"  # noqa: S105  # protects nothing
@@ -377,7 +379,7 @@ def test_what_is_broken_or_no_archive_is_unreadable(source: str) -> None:
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\\\0:"), min_size=1, max_size=20)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.dictionaries(_NAMES, st.binary(max_size=200), min_size=1, max_size=5), st.data())
 def test_round_trips_keep_every_byte(files: dict[str, bytes], data: st.DataObject) -> None:
     target = data.draw(st.sampled_from(ARCHIVES))

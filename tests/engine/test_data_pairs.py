@@ -28,8 +28,11 @@ from pyarrow import orc
 
 from engine.converters.data.catalogue import CONVERTERS, SOURCES, TARGETS
 from engine.errors import EngineError
-from tests.engine.calls import FILES, convert
+from tests.engine.calls import FILES
+from tests.engine.own_converter import of_family
 from tests.engine.real_workers import convert_all
+
+convert = of_family("data")
 
 _NAMES = ["id", "name", "price", "ok"]
 _ROWS: list[list[Any]] = [

@@ -15,8 +15,10 @@ from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.converters.misc.catalogue import FONT_SOURCES, FONTS
-from tests.engine.calls import convert
 from tests.engine.judges import psnr
+from tests.engine.own_converter import of_family
+
+convert = of_family("misc")
 
 # Bitstream Vera, which its licence lets anybody pass on.
 _VERA = Path(reportlab.__file__).parent / "fonts" / "Vera.ttf"

@@ -15,7 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.converters.misc.catalogue import PLACES
-from tests.engine.calls import FILES, convert
+from tests.engine.calls import FILES
+from tests.engine.own_converter import of_family
+
+convert = of_family("misc")
 
 _FILES = {"gpx": "walk.gpx", "geojson": "places.geojson", "kml": "places.kml", "csv": "places.csv"}
 _KML = "{http://www.opengis.net/kml/2.2}"
@@ -162,7 +165,7 @@ _WORDS = st.text(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(_PLACES, _WORDS), min_size=1, max_size=6), st.sampled_from(PLACES))
 def test_round_trips_keep_places_and_names(places: list[Any], target: str) -> None:
     document = {

@@ -10,7 +10,10 @@ from functools import cache
 import pytest
 
 from engine.converters.misc.catalogue import SUBTITLES
-from tests.engine.calls import FILES, convert
+from tests.engine.calls import FILES
+from tests.engine.own_converter import of_family
+
+convert = of_family("misc")
 
 av = pytest.importorskip("av")
 

@@ -17,9 +17,11 @@ from engine.converters.solid.catalogue import DRAWN, MESHES
 from engine.errors import EngineError
 from engine.job import Output
 from engine.registry import FAMILIES
-from tests.engine.calls import convert
 from tests.engine.judges import Seen, run
+from tests.engine.own_converter import of_family
 from tests.engine.real_workers import convert_all
+
+convert = of_family("solid")
 
 pytestmark = pytest.mark.skipif(
     all(family.name != "solid" for family in FAMILIES), reason="the extra solids is not installed"

@@ -1,11 +1,16 @@
 """Spreadsheets in (XLSX, XLS, XLSB, ODS), by calamine: the values as stored, nothing calculated."""
 
 import io
+import re
+import struct
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 import msoffcrypto
 import python_calamine
+from lxml import etree
 from msoffcrypto.exceptions import DecryptionError, FileFormatError, InvalidKeyError, ParseError
 from msoffcrypto.format import ooxml, xls97
 
@@ -14,12 +19,18 @@ from engine.converters.data.book_extent import check_book
 from engine.converters.data.tables import Notes, Row, Table, bounded, check_cells, distinct
 from engine.errors import PasswordRequired, SourceUnreadable
 
+_DAMAGE = (
+    FileFormatError, ParseError, OSError, ValueError, LookupError, TypeError, AttributeError,
+    ArithmeticError, AssertionError, RuntimeError, NotImplementedError, struct.error,
+    etree.XMLSyntaxError, ExpatError,
+)  # fmt: skip
 # msoffcrypto imports these when it first needs them, which in a worker would be too late.
 LOADED = (ooxml, xls97)
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # Whole numbers that a double holds exactly; a spreadsheet has no other.
 _EXACT = 2**53
+_DURATION = re.compile(r"PT(\d{1,6})H(\d{1,2})M(\d{1,2}(?:\.\d{1,9})?)S")
 
 
 def read(work: Work, notes: Notes) -> list[Table]:
@@ -68,7 +79,7 @@ def _decrypted(content: bytes, password: str, notes: Notes) -> bytes:
         office.decrypt(plain)
     except (DecryptionError, InvalidKeyError) as error:
         raise _locked() from error
-    except (FileFormatError, ParseError, OSError, ValueError, LookupError, TypeError) as error:
+    except _DAMAGE as error:
         raise SourceUnreadable("the workbook cannot be read: it is damaged or cut off") from error
     notes.say("the result is not encrypted; the source was")
     return plain.getvalue()
@@ -108,6 +119,10 @@ def _rows(sheet: Any, skipped: int, left: int) -> Iterator[Row]:
 def _value(cell: Any) -> Any:
     if cell == "":
         return None
+    # What an ODS holds as a time of more than a day, calamine gives as it is written.
+    if type(cell) is str and cell.startswith("PT") and (found := _DURATION.fullmatch(cell)):
+        hours, minutes, seconds = found.groups()
+        return timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
     if type(cell) is float and cell.is_integer() and -_EXACT <= cell <= _EXACT:
         return int(cell)
     return cell

@@ -67,7 +67,9 @@ def _kind_of_fraction(word: str, how: Reading) -> str:
     if plain[-1] in "-.eE" or abs(float(plain)) == float("inf"):
         return "text"
     digits = re.sub(r"[eE].*|[-.]", "", plain).strip("0")
-    return "decimal" if len(digits) > _FLOAT_DIGITS else "float"
+    if len(digits) <= _FLOAT_DIGITS or Decimal(plain) == Decimal(repr(float(plain))):
+        return "float"
+    return "decimal"
 
 
 def _kind_of_time(word: str, how: Reading) -> str:
