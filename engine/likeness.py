@@ -49,6 +49,7 @@ _IS_A = {
     "eps": "ps",
     "ssa": "ass",
     "mbox": "eml",
+    "mhtml": "eml",
     "xhtml": "html",
     "hocr": "html",
 }

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Mapping
 
 # What is looked at where each line is taken apart.
 _LINES, _LINE_CHARS = 60, 300
@@ -58,25 +59,30 @@ _MBOX = re.compile(r"From \S+ .*\d\d:\d\d")
 def _mail(lines: list[str]) -> str | None:
     """Headers up to the first empty line, enough of them a mail's."""
     first = 1 if _MBOX.match(lines[0]) else 0
-    names: list[str] = []
+    headers: dict[str, str] = {}
+    name = ""
     for line in lines[first:200]:
         if not line.strip():
             break
         header = _HEADER.match(line)
-        if header is None and not (names and line[:1] in " \t>"):
-            return None
         if header is not None:
-            names.append(header[1].lower())
-    known = [one for one in names if one in _MAIL_HEADERS]
-    if len(set(known)) < _MAIL_HEADERS_MIN or not _MAIL_TELLING & set(known):
+            name = header[1].lower()
+        elif not name or line[:1] not in " \t>":
+            return None
+        headers[name] = headers.get(name, "") + line.lower()
+    if (
+        len(_MAIL_HEADERS & headers.keys()) < _MAIL_HEADERS_MIN
+        or not _MAIL_TELLING & headers.keys()
+    ):
         return None
-    if first:
-        return "mbox"
-    # A page that a browser saved is a mail too; a mail with pictures is related parts as well, but
-    # its parts are named by Content-ID.
-    said = "\n".join(lines[:200]).lower()
-    saved = any(one in said for one in ("\ncontent-location:", "from: <saved", "snapshot-content"))
-    return "mhtml" if "multipart/related" in said and (saved or "received" not in known) else "eml"
+    return "mbox" if first else "mhtml" if _is_saved_page(headers) else "eml"
+
+
+def _is_saved_page(headers: Mapping[str, str]) -> bool:
+    """Whether a browser saved it: a mail with pictures has been sent to somebody."""
+    if "multipart/related" not in headers.get("content-type", ""):
+        return False
+    return "snapshot-content-location" in headers or not {"to", "received"} & headers.keys()
 
 
 _NUMBER = r"-?\d+\.?\d*(?:[eE][+-]?\d+)?"

@@ -65,8 +65,7 @@ _ROOTS: tuple[tuple[str, str, str], ...] = (
 def sniff_markup(start: str) -> str | None:
     """XML by its root, HTML by its first tag; None for what begins with no tag."""
     if not start.startswith("<"):
-        later = _HTML_LATER.search(start, 0, _LATER_MAX)
-        return "html" if later and _HTML_PARTS.search(start, later.end()) else None
+        return None
     if _HTML.match(start):
         return "html"
     if is_fragment(start):
@@ -93,6 +92,12 @@ def is_fragment(start: str) -> bool:
     return _FRAGMENT.match(start) is not None or (
         _INLINE.match(start) is not None and start.rstrip().endswith(">")
     )
+
+
+def is_html_later(start: str) -> bool:
+    """Whether a page begins behind a few words that do not belong to it."""
+    later = _HTML_LATER.search(start, 0, _LATER_MAX)
+    return later is not None and _HTML_PARTS.search(start, later.end()) is not None
 
 
 def _is_closed(start: str, root: str) -> bool:

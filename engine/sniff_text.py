@@ -9,7 +9,7 @@ import re
 
 from engine.magics import CONTROLS
 from engine.sniff_lines import sniff_lines
-from engine.sniff_markup import is_fragment, sniff_json, sniff_markup
+from engine.sniff_markup import is_fragment, is_html_later, sniff_json, sniff_markup
 from engine.sniff_prose import sniff_prose
 from engine.wiping import wipe
 
@@ -67,7 +67,7 @@ def sniff_text(head: bytes | bytearray, *, complete: bool) -> str | None:
 
 def _prose(start: str) -> str:
     name = sniff_prose(start)
-    if is_fragment(start):
+    if is_fragment(start) or (name is None and is_html_later(start)):
         return "md" if name == "md" else "html"
     return name or "txt"
 
