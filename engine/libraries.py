@@ -52,6 +52,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "img2pdf",
         "lxml",
         "pdf-oxide",
+        "pdfminer.six",
         "pdfplumber",
         "pikepdf",
         "pillow",
