@@ -74,6 +74,11 @@ CONVERTERS: tuple[Converter, ...] = tuple(
     converter for one in _INSTALLED for converter in one.CONVERTERS
 )
 
+# The same, installed here or not: for the manual, which is of all machines.
+DECLARED: tuple[tuple[Family, tuple[Converter, ...]], ...] = tuple(
+    (one.FAMILY, tuple(one.CONVERTERS)) for one in _CATALOGUES
+)
+
 _BY_NAME = {converter.name: converter for converter in CONVERTERS}
 _BY_FAMILY = {family.name: family for family in FAMILIES}
 

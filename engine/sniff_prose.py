@@ -76,7 +76,7 @@ _ORG = (
         r"|FILETAGS):?(?:\s|$)",
     ),
     _mark(":PROPERTIES:", r"^ {0,8}:PROPERTIES:$"),
-    _mark("* TODO | * DONE", r"^\*+ (?:TODO|DONE) "),
+    _mark("* TO | * DO", r"^\*+ (?:TO)?DO(?:NE)? "),
     _mark("][", r"\[\[[^\]\n]{1,300}\]\[[^\]\n]{1,200}\]\]"),
     _mark("* ", r"^\*+ \S"),
 )
