@@ -79,7 +79,13 @@ _SQL = ("whole", "part", "truth", "day", "moment", "exact", "raw", "word")
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(table=_tables(_SQL))
 def test_databases_hold_numbers_days_decimals_and_bytes(through: str, table: pa.Table) -> None:
-    assert _there_and_back(table, through) == table.to_pylist()
+    for row, wanted in zip(_there_and_back(table, through), table.to_pylist(), strict=True):
+        # SQLite reads the words of very small and very large numbers to fifteen digits.
+        part, expected = row.pop("part"), wanted.pop("part")
+        assert part == expected or (
+            through == "sql" and math.isclose(part, expected, rel_tol=1e-14)
+        )
+        assert row == wanted
 
 
 @pytest.mark.parametrize("through", ["xlsx", "ods"])
