@@ -112,7 +112,9 @@ def converter_for(
                 f" known are {names}"
             )
     elif inputs > 1:
-        candidates = [one for one in candidates if one.inputs_max > 1] or candidates[:1]
+        # Several files of one kind; what takes a companion of another kind has to be named.
+        plural = [one for one in candidates if one.inputs_max > 1]
+        candidates = [one for one in plural if one.default or not one.companions] or candidates[:1]
     elif len(candidates) > 1 and not any(one.default for one in candidates):
         raise OptionInvalid(
             f"operation: {source} to {target} can mean several things;"

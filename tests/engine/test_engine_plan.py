@@ -64,7 +64,7 @@ def test_an_unknown_format_is_refused_by_name(source: str, target: str) -> None:
 
 def test_a_pair_that_nothing_converts_is_refused() -> None:
     with pytest.raises(errors.ConversionUnsupported):
-        plan("pdf", "gif", PDF)
+        plan("pdf", "mp3", PDF)
 
 
 def test_an_unknown_option_is_refused_by_name() -> None:

@@ -320,6 +320,7 @@ FAMILY = Family(
         "fastavro",
         "lxml",
         "msoffcrypto",
+        "olefile",
         "pyarrow",
         "python_calamine",
         "tomli_w",

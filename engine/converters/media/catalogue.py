@@ -182,8 +182,8 @@ class FrameOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class WaveformOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of media.waveform."""
 
-    width: Annotated[_Side, Meta(description="Pixels across.", examples=[1200])] = 1200
-    height: Annotated[_Side, Meta(description="Pixels down.", examples=[240])] = 240
+    width: Annotated[_Side, Meta(description="Pixels across the picture.", examples=[1200])] = 1200
+    height: Annotated[_Side, Meta(description="Pixels down the picture.", examples=[240])] = 240
     colour: Annotated[
         str,
         Meta(

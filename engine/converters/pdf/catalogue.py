@@ -34,9 +34,11 @@ FAMILY = Family(
     name="pdf",
     needs=(
         "PIL",
+        "fontTools",
         "img2pdf",
         "lxml",
         "pdf_oxide",
+        "pdfminer",
         "pdfplumber",
         "pikepdf",
         "pypdfium2",

@@ -117,7 +117,9 @@ class NupOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fiel
     gap_mm: Annotated[
         float, Meta(ge=0, le=100, description="Kept free between pages.", examples=[4])
     ] = 4
-    frame: Annotated[bool, Meta(description="Draw a thin line around each page.")] = False
+    frame: Annotated[
+        bool, Meta(description="Draw a thin line around each page.", examples=[True])
+    ] = False
     pages: Pages = "1-"
 
 

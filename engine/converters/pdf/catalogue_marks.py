@@ -126,7 +126,9 @@ class NumberOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_f
     )
     mirrored: Annotated[
         bool,
-        Meta(description="On even pages left and right change places, as in books."),
+        Meta(
+            description="On even pages left and right change places, as in books.", examples=[True]
+        ),
     ] = False
     font: Typeface = "sans"
     font_size: _FontSize = 10

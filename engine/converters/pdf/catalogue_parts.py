@@ -24,9 +24,15 @@ class MetadataOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown
 class SetMetadataOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of pdf.set_metadata: what is not given stays; an empty text removes."""
 
-    title: Annotated[_Text | None, Meta(description="Title.", examples=["Annual report"])] = None
-    author: Annotated[_Text | None, Meta(description="Author.", examples=["Ada Example"])] = None
-    subject: Annotated[_Text | None, Meta(description="Subject.", examples=["Figures"])] = None
+    title: Annotated[
+        _Text | None, Meta(description="Title of the document.", examples=["Annual report"])
+    ] = None
+    author: Annotated[_Text | None, Meta(description="Who wrote it.", examples=["Ada Example"])] = (
+        None
+    )
+    subject: Annotated[
+        _Text | None, Meta(description="What it is about.", examples=["Figures"])
+    ] = None
     keywords: Annotated[
         _Text | None, Meta(description="Keywords, apart by commas.", examples=["a, b"])
     ] = None
@@ -121,7 +127,10 @@ class FillOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_fie
     ] = "{}"
     flatten: Annotated[
         bool,
-        Meta(description="Make the filled fields part of the page, not to be changed any more."),
+        Meta(
+            description="Make the filled fields part of the page, not to be changed any more.",
+            examples=[True],
+        ),
     ] = False
 
 

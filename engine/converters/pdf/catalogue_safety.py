@@ -29,9 +29,12 @@ class RedactOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown_f
             examples=['["Ada Example", "DE12 3456"]'],
         ),
     ] = "[]"
-    match_case: Annotated[bool, Meta(description="Capital and small letters differ.")] = False
+    match_case: Annotated[
+        bool, Meta(description="Capital and small letters differ.", examples=[True])
+    ] = False
     whole_words: Annotated[
-        bool, Meta(description="Not where the words are only a part of longer ones.")
+        bool,
+        Meta(description="Not where the words are only a part of longer ones.", examples=[True]),
     ] = False
     boxes: Annotated[
         str,
@@ -63,10 +66,14 @@ class SanitiseOptions(DocumentOptions, frozen=True, kw_only=True, forbid_unknown
     """Options of pdf.sanitise: scripts, actions, files and media in the document always go."""
 
     keep_links: Annotated[
-        bool, Meta(description="Links to web pages stay; all other references outward go.")
+        bool,
+        Meta(
+            description="Links to web pages stay; all other references outward go.", examples=[True]
+        ),
     ] = False
     strip_metadata: Annotated[
-        bool, Meta(description="Title, author, dates and all other metadata go too.")
+        bool,
+        Meta(description="Title, author, dates and all other metadata go too.", examples=[True]),
     ] = False
 
 
