@@ -26,7 +26,7 @@ OWNERS = {
     "cryptography": ("gateway/receipt", "engine/converters/signing/"),
     # In the converters: to reach libraries that their wrappers do not reach all of.
     "ctypes": (
-        "sandbox/", "engine/converters/office/", "engine/converters/pdf/content/placed.py",
+        "sandbox/", "engine/converters/office/", "engine/converters/pdf/",
         "engine/converters/typefaces.py",
     ),
     "cyclopts": ("gateway/",),
