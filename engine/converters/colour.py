@@ -37,6 +37,8 @@ def expand(image: Image.Image, warnings: list[str]) -> Image.Image:
         lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         return _transform(image, lab, "RGB") or image.convert("RGB")
     if mode == "I" or mode in _SIXTEEN_BIT:
+        if "transparency" in image.info:
+            warnings.append("the one shade of 16-bit grey that was transparent became opaque")
         return image.convert("I").convert("I;16")
     if image.has_transparency_data:
         return image.convert("LA" if mode in {"L", "LA", "1"} else "RGBA")

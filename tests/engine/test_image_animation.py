@@ -142,3 +142,18 @@ def test_frames_times_pixels_are_bounded() -> None:
     bounds = Bounds(animation_pixels_max=64 * 48 * 4)
     reply = convert(sample("animation.gif"), "gif", "webp", bounds=bounds)
     assert reply.error == "SourceTooComplex"
+
+
+@pytest.mark.parametrize("target", ["png", "webp", "avif", "gif"])
+def test_frames_that_reach_beyond_the_canvas_enlarge_it(target: str) -> None:
+    small, large = io.BytesIO(), io.BytesIO()
+    Image.new("P", (40, 30), 3).save(small, "GIF")
+    Image.new("P", (60, 50), 5).save(large, "GIF")
+    # The second picture is larger than the screen that the first one declares.
+    body = large.getvalue()
+    second = body[body.index(b",\0\0\0\0") : -1]
+    upload = small.getvalue()[:-1] + second + b";"
+    made = Image.open(io.BytesIO(convert(upload, "gif", target).file))
+    assert (made.size, getattr(made, "n_frames", 1)) == ((60, 50), 2)
+    made.seek(1)
+    made.load()

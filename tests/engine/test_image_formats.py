@@ -196,3 +196,10 @@ def test_qoi_is_read_alike_by_two_decoders() -> None:
     theirs = Image.open(io.BytesIO(made))
     assert theirs.tobytes() == ours.tobytes()
     assert psnr(theirs.convert("RGB"), Seen(sample("photo.png"), "png").rgb()) == 99
+
+
+def test_a_targa_image_without_alpha_is_opaque_whatever_stands_in_the_fourth_byte() -> None:
+    pixels = bytes((30, 60, 90, 0)) * 12
+    head = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 4, 3, 32, 0x20)
+    made = Image.open(io.BytesIO(convert(head + pixels, "tga", "png").file))
+    assert (made.mode, made.getpixel((1, 1))) == ("RGB", (90, 60, 30))

@@ -12,9 +12,10 @@ from PIL import Image
 
 from engine.converter import Result
 from engine.converters.colour import Colour, expand, parse_colour, to_srgb
-from engine.converters.opening import check_frames, check_pixels, reading
+from engine.converters.opening import check_pixels, reading
 from engine.converters.raster import pages, retouch, turns
 from engine.converters.raster.encode import QUALITY, Encoder, Picture, encode
+from engine.converters.raster.frames import alike, frames_wanted, plays_of
 from engine.converters.raster.geometry import (
     POSITIONS,
     Box,
@@ -74,12 +75,12 @@ def produce(
     plan = _plan(source, TARGETS[target], options, bounds, overlay=overlay, warnings=warnings)
     _warn_of_depth(source.first, plan.target, warnings)
     metadata = collect(source.first, plan.target, warnings) if options.metadata == "keep" else None
-    plays = _plays(source.first)
+    plays = plays_of(source.first)
     frames, durations = _render_all(source, plan)
     if target == "avif" and plays and len(frames) > 1:
         warnings.append("AVIF animations repeat without end here; the number of plays was lost")
     picture = Picture(
-        frames=_alike(frames) if plan.target.animated else frames,
+        frames=alike(frames) if plan.target.animated else frames,
         durations_ms=durations,
         plays=plays,
         metadata=_with_dpi(metadata or Metadata(), options),
@@ -138,7 +139,7 @@ def _plan(
             int(options.rotate) if right else 0, flip=options.flip, flop=options.flop
         ),
         degrees=0.0 if right else options.rotate,
-        count=len(_frames_wanted(source, target, options, bounds, warnings)),
+        count=len(frames_wanted(source, target, options, bounds, warnings)),
         retouches=retouch.is_wanted(options),
         mark=mark_of(options, overlay),
         warnings=warnings,
@@ -156,22 +157,6 @@ def _with_dpi(metadata: Metadata, options: ImageOptions) -> Metadata:
     if options.dpi is None:
         return metadata
     return msgspec.structs.replace(metadata, dpi=(float(options.dpi), float(options.dpi)))
-
-
-def _frames_wanted(
-    source: Source, target: Target, options: ImageOptions, bounds: Bounds, warnings: list[str]
-) -> range:
-    """Which frames or pages become part of the result; says so where some are left out."""
-    if source.count == 1 or options.frames == "first":
-        return range(1)
-    if not (target.pages if source.paged else target.animated):
-        kind = "page of several" if source.paged else "frame of an animation"
-        warnings.append(f"only the first {kind} was kept: {target.title} holds one")
-        return range(1)
-    # An APNG may carry a still for old viewers before its animation.
-    start = 1 if source.first.info.get("default_image") else 0
-    check_frames(source.count, source.first.size, bounds)
-    return range(start, source.count)
 
 
 def _render_all(source: Source, plan: _Plan) -> tuple[list[Image.Image], list[int]]:
@@ -344,23 +329,6 @@ def _holds_palette(image: Image.Image, plan: _Plan, icc: bytes | None) -> bool:
         or plan.target.name == "png"
         or (plan.target.name == "gif" and isinstance(transparency, int))
     )
-
-
-def _plays(image: Image.Image) -> int:
-    """How often the animation runs; 0 is without end. GIF counts repetitions, others runs."""
-    loop = image.info.get("loop")
-    if image.format == "GIF":
-        return 1 if loop is None else (loop + 1 if loop else 0)
-    return loop if isinstance(loop, int) else 0
-
-
-def _alike(frames: list[Image.Image]) -> list[Image.Image]:
-    """All frames of an animation in one mode: encoders fix it with the first."""
-    modes = {frame.mode for frame in frames}
-    if len(modes) == 1:
-        return frames
-    mode = "RGBA" if modes & {"RGBA", "LA", "PA"} else "RGB"
-    return [frame.convert(mode) for frame in frames]
 
 
 def _icc_to_embed(image: Image.Image, frame: Image.Image, plan: _Plan) -> bytes | None:

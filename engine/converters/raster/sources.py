@@ -39,6 +39,8 @@ _ICON_PICTURES_MAX = 256
 # PAM by channels and greatest sample. A header is a few words.
 _ANY_MAP_MODES = {(1, 255): "L", (2, 255): "LA", (3, 255): "RGB", (4, 255): "RGBA"}
 _ANY_MAP_HEAD_MAX = 4096
+# Where a Targa image says how many bits of alpha a pixel has.
+_TARGA_DESCRIPTOR = 17
 # Of a Photoshop document: four of colour, and masks beside them.
 _CHANNELS_MAX = 56
 
@@ -118,9 +120,18 @@ def _open_still(data: Buffer, name: str, bounds: Bounds) -> Source:
     with reading(name):
         if name in _ICONS:
             image.load()
+        if name == "tga" and _is_opaque(image, data):
+            return still(name, image.convert("RGB"))
         warnings = tuple(_said(image, data, name))
     check_pixels(image.size, bounds)
     return still(name, image, warnings)
+
+
+def _is_opaque(image: ImageFile.ImageFile, data: Buffer) -> bool:
+    """Whether the fourth channel of a Targa image is none: it says so, and every pixel is clear."""
+    if image.mode != "RGBA" or data[_TARGA_DESCRIPTOR] & 0x0F:
+        return False
+    return image.getchannel("A").getextrema() == (0, 0)
 
 
 def _said(image: ImageFile.ImageFile, data: Buffer, name: str) -> Iterator[str]:
