@@ -45,6 +45,8 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
 }
 # What files of a format need wherever the converter knows the option.
 NEEDED = {"ooxml-encrypted": {"password": "sesame"}, "sub": {"fps": "25"}}
+# What a target asks for.
+ASKED = {"sub": {"fps_out": "25"}}
 # Files of a kind of their own that converters need, made into the source where they are not it.
 FIRST: Mapping[str, str] = {
     "image.barcode": "samples/code.png",
@@ -107,7 +109,8 @@ async def _fault(engine: Engine, converter: Converter, source: str, target: str)
         return f"there is no tests/files/samples/sample.{source}"
     options = {"operation": converter.operation, **OPTIONS.get(converter.name, {})}
     known = converter.options.__struct_fields__
-    options |= {name: value for name, value in NEEDED.get(source, {}).items() if name in known}
+    needed = NEEDED.get(source, {}) | ASKED.get(target, {})
+    options |= {name: value for name, value in needed.items() if name in known}
     uploads = [body, *((FILES / name).read_bytes() for name in OTHERS.get(converter.name, ()))]
     try:
         job = engine.plan(source if len(uploads) == 1 else "auto", target, options, uploads)

@@ -68,8 +68,8 @@ def archives() -> None:
         subprocess.run(["ar", "rc", str(place), str(inside)], check=True)
     manifest = "Manifest-Version: 1.0\n"
     write("zip", zipped({"notes/text.txt": TEXT}))
-    write("jar", zipped({"META-INF/MANIFEST.MF": manifest, "notes/text.txt": TEXT}))
-    write("apk", zipped({"AndroidManifest.xml": "<manifest/>", "classes.dex": "dex\n035"}))
+    write("jar", zipped({"META-INF/MANIFEST.MF": manifest}))
+    write("apk", zipped({"AndroidManifest.xml": "<manifest/>"}))
     kml = (FILES / "misc" / "places.kml").read_text(encoding="utf-8")
     write("kmz", zipped({"doc.kml": kml}))
 
