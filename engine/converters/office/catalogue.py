@@ -16,7 +16,6 @@ from engine.converters.office.catalogue_options import (
     PdfOptions,
     SheetPdfOptions,
     SlidesPdfOptions,
-    TablePdfOptions,
     TextPdfOptions,
     check_cells,
     check_pdf,
@@ -31,7 +30,6 @@ SLIDES = ("pptx", "ppt", "odp")
 DRAWINGS = ("odg", "vsdx", "vsd", "pub", "emf", "wmf")
 LOCKED = ("ooxml-encrypted",)
 PAGES = ("html", "txt")
-TABLES = ("csv", "tsv")
 
 
 def _row(
@@ -86,7 +84,6 @@ CONVERTERS: tuple[Converter, ...] = (
     _pdf("drawing", "Print a drawing to PDF", DRAWINGS, PdfOptions),
     _pdf("locked", "Print an encrypted document to PDF", LOCKED, PdfOptions),
     _pdf("page", "Print a page as an office reads it", PAGES, TextPdfOptions, default=False),
-    _pdf("table", "Print a table to PDF", TABLES, TablePdfOptions, default=False),
     _row(
         "image",
         "Draw pages of a document",

@@ -215,18 +215,6 @@ class CellsOptions(_Document, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = "comma"
 
 
-class TablePdfOptions(SheetPdfOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of a text file's table to PDF."""
-
-    delimiter: Annotated[
-        Literal["auto", "comma", "semicolon", "tab"],
-        Meta(
-            description="What stands between cells; auto: what the first line has most of.",
-            examples=["semicolon"],
-        ),
-    ] = "auto"
-
-
 def check_pdf(options: PdfOptions, _target: str) -> None:
     """An archive's document has no password. Raises OptionInvalid."""
     if options.user_password and options.standard.startswith("pdf-a"):

@@ -16,8 +16,6 @@ from engine.converters.office import kit, pdf_filter, source, store
 from engine.converters.office.catalogue_options import (
     CellsOptions,
     ImageOptions,
-    TablePdfOptions,
-    TextPdfOptions,
 )
 from engine.errors import (
     PasswordRequired,
@@ -100,9 +98,7 @@ def _opened(work: Work) -> Iterator[_Open]:
     path = f"{store.folder(_IN)}/source.{examined.kind}"
     store.put(path, examined.content)
     try:
-        with kit.kit().opened(
-            path, options=_import_options(work), password=examined.password
-        ) as document:
+        with kit.kit().opened(path, password=examined.password) as document:
             yield _Open(document, examined, work)
     except kit.Locked as error:
         raise PasswordRequired(
@@ -138,23 +134,6 @@ def _too_large(work: Work) -> TargetTooLarge:
     return TargetTooLarge(
         f"the result would be larger than {work.bounds.output_bytes_max >> 20} MiB, the limit"
     )
-
-
-def _import_options(work: Work) -> str:
-    """How a file is read that does not say it itself."""
-    if isinstance(work.options, TablePdfOptions):
-        delimiter = work.options.delimiter
-        letter = _DELIMITERS.get(delimiter) or _most_frequent(work.inputs[0])
-        # Delimiter, quote, character set, first line, ... , no formulas out of text.
-        return f"{ord(letter)},34,{_UTF_8},1,,0,false,true,false,false,false,0,false,false"
-    if isinstance(work.options, TextPdfOptions) and work.source == "txt":
-        return "UTF8"
-    return ""
-
-
-def _most_frequent(table: Buffer) -> str:
-    line = bytes(table[:4096]).partition(b"\n")[0].decode(errors="replace")
-    return max(_DELIMITERS.values(), key=line.count)
 
 
 def _cells(opened: _Open, options: CellsOptions) -> Result:

@@ -20,6 +20,8 @@ from typing import Any, ClassVar
 from engine.converters.office.catalogue_places import MERGED, PROGRAM
 
 _PROFILE = b"file:///memfs/profile"
+# A dialog is cancelled before anybody could see it.
+_LOADING = b"Batch=true"
 # LibreOfficeKitOptionalFeatures and LibreOfficeKitCallbackType of LibreOfficeKitEnums.h.
 _ASK_FOR_PASSWORDS = 1 << 0
 _CALLBACK_DOCUMENT_PASSWORD = 20
@@ -108,11 +110,11 @@ class Kit:
         calls.set_optional_features(self._office, _ASK_FOR_PASSWORDS)
 
     @contextmanager
-    def opened(self, path: str, *, options: str = "", password: str = "") -> Iterator["Document"]:
-        """The document in this file. `options` are its filter's. Raises Locked, Unreadable."""
+    def opened(self, path: str, *, password: str = "") -> Iterator["Document"]:
+        """The document in this file. Raises Locked, Unreadable."""
         self._password, self._asked = password.encode() or None, 0
         address = self._calls.document_load_with_options(
-            self._office, f"file://{path}".encode(), options.encode()
+            self._office, f"file://{path}".encode(), _LOADING
         )
         if not address:
             self._forget_error()

@@ -18,6 +18,10 @@ Value = bool | int | str
 
 _VERSIONS = {"pdf-1.6": 16, "pdf-1.7": 17, "pdf-a-1b": 1, "pdf-a-2b": 2, "pdf-a-3b": 3}
 _GREY = 0x808080
+# The kit takes the text apart at commas, to look for words of its own; a comma in a value must not
+# look like one. This stands for it meanwhile.
+_COMMA = "\0"
+_COMMA_JSON = json.dumps(_COMMA)[1:-1]
 
 
 def written(options: PdfOptions) -> str:
@@ -69,10 +73,14 @@ def _common(options: PdfOptions) -> dict[str, Value]:
 
 
 def _json(settings: Mapping[str, Value]) -> str:
-    return json.dumps({name: _typed(value) for name, value in settings.items()})
+    text = json.dumps({name: _typed(value) for name, value in settings.items()})
+    return text.replace(_COMMA_JSON, "\\u002c")
 
 
 def _typed(value: Value) -> dict[str, str]:
     if isinstance(value, bool):
         return {"type": "boolean", "value": "true" if value else "false"}
-    return {"type": "long" if isinstance(value, int) else "string", "value": str(value)}
+    return {
+        "type": "long" if isinstance(value, int) else "string",
+        "value": str(value).replace(",", _COMMA),
+    }

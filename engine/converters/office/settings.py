@@ -69,7 +69,7 @@ _FONTS = (
 def install() -> None:
     """Lay the files down and point LibreOffice at them, through its environment."""
     _write("registry/data", "ephemera.xcu", _REGISTRY.format("".join(_items())))
-    _write("fonts", "fonts.conf", _FONTS.format("".join(_aliases())))
+    _write("fonts", "fonts.conf", fonts())
     store.folder("profile")
     os.environ |= {
         "CONFIGURATION_LAYERS": " ".join(_layers()),
@@ -79,6 +79,11 @@ def install() -> None:
         "HOME": ROOT,
         "TMPDIR": ROOT,
     }
+
+
+def fonts() -> str:
+    """The settings of fontconfig: the machine's, and who stands in for whom."""
+    return _FONTS.format("".join(_aliases()))
 
 
 def _write(folder: str, name: str, text: str) -> None:
