@@ -11,7 +11,7 @@ from typing import NamedTuple
 _LATEX = re.compile(
     r"(?>\s+|%[^\n]*\n|\\(?:NeedsTeXFormat|RequirePackage|PassOptionsToPackage)[^\n]*\n)*+"
     r"\\(?:documentclass|documentstyle|begin\{document\}|usepackage|ProvidesPackage|ProvidesClass"
-    r"|newcommand\*?\{|chapter\*?\{|section\*?\{|subsection\*?\{|title\{)"
+    r"|newcommand\*?\{|begin\{[\w*]+\}|chapter\*?\{|section\*?\{|subsection\*?\{|title\{)"
 )
 _MAN = re.compile(
     r"""(?>['.]\\?"[^\n]*\n|\s+|\.[ \t]*\n|\.(?:ie?|el|de|if|nr|ds)\b[^\n]*\n)*+\.(?:TH|Dd)\s"""
@@ -122,7 +122,7 @@ _CODE = re.compile(
     re.MULTILINE,
 )
 _SCRIPT = re.compile(
-    r"#!|[rR]?\"{3}|'{3}|;;|--|/\*|//|<\?php"
+    r"#!|[rR]?\"{3}|'{3}|;;|--[ \t\w]|/\*|//|<\?php"
     r"|(?:import|from|package|using|#include|def|class|use|module) ?\S"
 )
 
@@ -132,6 +132,8 @@ def sniff_prose(start: str) -> str | None:
     for pattern, name in _OPENINGS:
         if pattern.match(start):
             return name
+    if start.startswith("\\") and "\\begin{" in start:
+        return "latex"
     text = start.replace("\r\n", "\n")
     if _is_program(text):
         return None
@@ -171,7 +173,7 @@ def _is_wiki(found: Found) -> bool:
 
 def _is_rst(found: Found) -> bool:
     rst, md = found["rst"], found["md"]
-    if rst >= {3, 9} and not md & {0, 1, 2}:
+    if (rst >= {3, 9} or ({2} <= rst and {9} <= rst | md)) and not md & {0, 1, 2}:
         return True
     if len(rst) + len(rst & {0, 1, 2, 4}) <= len(md - {9}) + len(md & _MD_STRONG):
         return False
