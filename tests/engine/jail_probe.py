@@ -15,7 +15,8 @@ import msgspec
 from engine import task
 from engine.converter import Converter
 from engine.job import TaskRequest
-from engine.registry import CONVERTERS, FAMILIES, family_of
+from engine.registry import CONVERTERS, FAMILIES, family_of, parse_options
+from tests.engine.pairs import ASKED, NEEDED, OPTIONS, WITHOUT_SAMPLE, sample
 
 MARKER = "/the-worker-begins-here"
 FILES = Path(__file__).parent.parent / "files"
@@ -64,7 +65,7 @@ _BESIDE = {
 }
 
 
-def _uploads() -> dict[str, list[bytes]]:
+def _uploads(family: str) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = {}
     names = {"jpg": "jpeg"}
     for path in sorted([*FILES.iterdir(), *(FILES / "image").iterdir()]):
@@ -76,10 +77,22 @@ def _uploads() -> dict[str, list[bytes]]:
             )
     found["txt"] = [b"words"]
     # LibRaw looks inside: a maker's name on the same file is read alike.
-    return (
-        dict.fromkeys(("cr2", "cr3", "nef", "arw", "raf", "rw2", "orf", "pef"), found["dng"])
-        | found
-    )
+    found |= dict.fromkeys(WITHOUT_SAMPLE, found["dng"])
+    wanted = {source for one in CONVERTERS if one.family == family for source in one.sources}
+    for name in sorted(wanted - set(found)):
+        if (content := sample(name)) is not None:
+            found[name] = [content, content[: len(content) // 2]]
+    return found
+
+
+def _options(converter: Converter, source: str, target: str) -> list[dict[str, object]]:
+    """What the conversion is asked for: of some converters much, of each what it needs."""
+    if converter.name in _OPTIONS:
+        return _OPTIONS[converter.name]
+    needed = OPTIONS.get(converter.name, {}) | NEEDED.get(source, {}) | ASKED.get(target, {})
+    known = {field.name for field in msgspec.structs.fields(converter.options)}
+    texts = {name: text for name, text in needed.items() if name in known}
+    return [msgspec.to_builtins(parse_options(converter, texts))]
 
 
 def _pairs(converter: Converter) -> list[tuple[str, str]]:
@@ -98,7 +111,8 @@ def _convert_all(converters: list[Converter], uploads: dict[str, list[bytes]]) -
         kind, beside = _BESIDE.get(converter.name, ("", b""))
         more = [beside] if beside else []
         for source, target in _pairs(converter):
-            for upload, options in product(uploads[source], _OPTIONS.get(converter.name, [{}])):
+            asked = _options(converter, source, target)
+            for upload, options in product(uploads.get(source, []), asked):
                 sources = (source, kind) if more else (source,)
                 request = TaskRequest(
                     converter.name, sources, target, options, family_of(converter).bounds
@@ -111,7 +125,7 @@ def _convert_all(converters: list[Converter], uploads: dict[str, list[bytes]]) -
 
 def main(name: str, what: str) -> None:
     """Play zygote, then worker."""
-    uploads = _uploads()
+    uploads = _uploads(name)
     family = next(one for one in FAMILIES if one.name == name)
     os.environ.update(family.environment)
     for module in family.preload:

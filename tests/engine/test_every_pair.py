@@ -9,78 +9,34 @@ A new format needs a file: `tests/files/samples/sample.<format>`, or any file of
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 from engine.engine import Engine, EngineConfig
-from engine.errors import ConversionUnsupported, EngineError, FormatUnknown, TargetImpossible
-from engine.formats import find
+from engine.errors import ConversionUnsupported, EngineError, TargetImpossible
 from engine.job import Buffer
 from engine.likeness import fits
 from engine.registry import CONVERTERS, FAMILIES, Converter
 from engine.sniff import sniff
 from tests.engine.calls import FILES
+from tests.engine.pairs import (
+    ASKED,
+    FINDERS,
+    FIRST,
+    NEEDED,
+    OPTIONS,
+    OTHERS,
+    WITHOUT_SAMPLE,
+    format_of,
+    sample,
+)
 
 EVERY = bool(os.environ.get("EPHEMERA_EVERY_PAIR"))
 # One worker serves so many here: what is tested are the converters, not the forks.
 USES = 100
-
-# Formats of which there is no file, and why.
-WITHOUT_SAMPLE = dict.fromkeys(
-    ("arw", "cr2", "cr3", "nef", "orf", "pef", "raf", "rw2"),
-    "cameras write them, and no photograph may be passed on with this project",
-)
-# What a converter cannot do without, beside its file.
-OPTIONS: Mapping[str, Mapping[str, str]] = {
-    "pdf.delete": {"pages": "1"},
-    "pdf.watermark": {"text": "DRAFT"},
-    "pdf.protect": {"user_password": "sesame"},
-    "pdf.set_metadata": {"title": "Stock"},
-    "pdf.fill": {"values": '{"name": "Ada"}'},
-    "pdf.redact": {"words": '["workshop"]'},
-    "signing.sign": {"key_password": "secret"},
-}
-# What files of a format need wherever the converter knows the option.
-NEEDED = {"ooxml-encrypted": {"password": "sesame"}, "sub": {"fps": "25"}}
-# What a target asks for.
-ASKED = {"sub": {"fps_out": "25"}}
-# Files of a kind of their own that converters need, made into the source where they are not it.
-FIRST: Mapping[str, str] = {
-    "image.barcode": "samples/code.png",
-    "pdf.fill": "form.pdf",
-    "pdf.pdfa": "nine.pdf",
-    "misc.subtitles-from-json": "misc/lines.srt",
-    "misc.places-from-table": "misc/places.csv",
-    "misc.calendar-from-data": "misc/meeting.ics",
-    "misc.contacts-from-data": "misc/people.vcf",
-}
-# Those that come after the first.
-OTHERS: Mapping[str, tuple[str, ...]] = {
-    "image.watermark": ("alpha.png",),
-    "pdf.overlay": ("nine.pdf",),
-    "pdf.attach": ("photo.jpg",),
-    "signing.sign": ("pdf/ec.p12",),
-}
-# What they look for is in few files: "there is none" is the answer about the others.
-FINDERS = frozenset({"image.barcode", "photo.restore", "media.audio", "ocr.recognise"})
-
-
-def sample(name: str) -> bytes | None:
-    """The smallest file of a format."""
-    found = list((FILES / "samples").glob(f"sample.{name}")) or [
-        path for path in FILES.rglob("*.*") if _format_of(path.suffix) == name
-    ]
-    return min(found, key=lambda path: path.stat().st_size).read_bytes() if found else None
-
-
-def _format_of(suffix: str) -> str | None:
-    try:
-        return find(suffix).name
-    except FormatUnknown:
-        return None
 
 
 def pairs(family: str) -> Iterator[tuple[Converter, str, str]]:
@@ -131,7 +87,7 @@ async def _first(engine: Engine, converter: Converter, source: str) -> Buffer | 
     if path is None:
         return sample(source)
     body = (FILES / path).read_bytes()
-    if _format_of(Path(path).suffix) == source:
+    if format_of(Path(path).suffix) == source:
         return body
     try:
         output = await engine.convert(engine.plan("auto", source, {}, [body]))
