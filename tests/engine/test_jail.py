@@ -37,10 +37,10 @@ _DRAGGED_ALONG = {
 # As zygotes have it.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
 # What libraries try, are refused, and live without (their conversions pass in confined workers):
-# FFmpeg would like threads, and character sets for the names of broadcasts; py7zr looks where a
+# FFmpeg would like threads, randomness and the character sets of broadcasts; py7zr looks where a
 # link would lead.
 _TRIED = {
-    "media": r'clone|openat\(AT_FDCWD, "[^"]*gconv|newfstatat\(\d+, ""',
+    "media": r'clone|openat\(AT_FDCWD, "(?:[^"]*gconv|/dev/urandom)|newfstatat\(\d+, ""',
     "archive": r'newfstatat\(AT_FDCWD, "/foo',
 }
 _NAMES = [family.name for family in FAMILIES]
