@@ -118,6 +118,13 @@ KINDS: Mapping[type[Exception], Kind] = {
         "ledger-unavailable", 503, "Ledger unavailable", retryable=True, retry_after_s=BUSY_S
     ),
     ledger.LedgerFault: UNFORESEEN,
+    ledger.FileUnknown: Kind("file-unknown", 404, "No such stored file"),
+    ledger.FileDamaged: UNFORESEEN,
+    ledger.FileLapsed: Kind("file-lapsed", 503, "File came too slowly", retryable=True),
+    # Files expire by the minute; a retry sooner is not worth its bytes.
+    ledger.StoreFull: Kind("store-full", 507, "Store full", retryable=True, retry_after_s=60),
+    ledger.StoreQuotaExceeded: Kind("store-quota-exceeded", 507, "Store quota exceeded"),
+    ledger.StoreOff: Kind("store-off", 501, "Nothing is stored here"),
 }
 
 # Raised only while the service starts or by the command line; over HTTP they are a plain 500.

@@ -67,6 +67,30 @@ class DebitLapsed(LedgerError):
     """
 
 
+class FileUnknown(LedgerError):
+    """There is no such stored file: never there, deleted, expired, or somebody else's."""
+
+
+class FileDamaged(LedgerError):
+    """A stored file is not what was stored. Nothing of the damaged part is given out."""
+
+
+class FileLapsed(LedgerError):
+    """A file was written so slowly that its room was given to others. A retry helps."""
+
+
+class StoreFull(LedgerError):
+    """All stored files together reached their limit. Files expire, so a retry helps."""
+
+
+class StoreQuotaExceeded(LedgerError):
+    """The account's stored files reached their limit: delete some, or let them expire."""
+
+
+class StoreOff(LedgerError):
+    """The operator lets nothing be stored. Ask for the result itself instead."""
+
+
 class LedgerUnavailable(LedgerError):
     """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
 

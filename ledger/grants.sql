@@ -1,12 +1,13 @@
 -- What the running service may do: look, call, and keep its lease. Nothing else.
 -- Applied after every migration, so that what this file does not say is not granted.
 
-revoke all on schema credits, accounts, audit, ephemera from public, ephemera_app;
-revoke all on all tables in schema credits, accounts, audit, ephemera from public, ephemera_app;
-revoke all on all routines in schema credits, accounts, audit from public, ephemera_app;
+revoke all on schema credits, accounts, audit, files, ephemera from public, ephemera_app;
+revoke all on all tables in schema credits, accounts, audit, files, ephemera
+    from public, ephemera_app;
+revoke all on all routines in schema credits, accounts, audit, files from public, ephemera_app;
 
-grant usage on schema credits, accounts, audit, ephemera to ephemera_app;
-grant select on all tables in schema credits, accounts, audit, ephemera to ephemera_app;
+grant usage on schema credits, accounts, audit, files, ephemera to ephemera_app;
+grant select on all tables in schema credits, accounts, audit, files, ephemera to ephemera_app;
 
 -- Credits move through the procedure; the function behind it runs as the owner. LOCK TABLE asks
 -- for a right to write, which on a table without columns is worth nothing.
@@ -36,3 +37,9 @@ grant execute on function accounts.erase to ephemera_app;
 
 -- Audit records are added; the trigger and the primary key see to their place.
 grant insert on audit.record to ephemera_app;
+
+-- Stored files come and go; a half and a chunk are never changed, and go with their file.
+grant execute on function files.make_room to ephemera_app;
+grant insert, delete on files.file to ephemera_app;
+grant update (bytes, media_type, expires_at) on files.file to ephemera_app;
+grant insert on files.half, files.chunk to ephemera_app;

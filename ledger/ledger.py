@@ -6,8 +6,8 @@
             …
 
 What runs behind it: one writer for all credits (`credits/writer.py`), the heart-beat of this
-process's lease, a sweeper for what dead processes left open, upkeep, and a listener for changed
-keys.
+process's lease, a sweeper for what dead processes left open, another for stored files that have
+expired (`files/files.py`), upkeep, and a listener for changed keys.
 """
 
 import asyncio
@@ -36,6 +36,8 @@ from ledger.credits.upkeep import Upkeep
 from ledger.credits.writer import Writer
 from ledger.database import Database
 from ledger.errors import LedgerUnavailable
+from ledger.files.files import Files
+from ledger.files.sweeper import FileSweeper
 from ledger.migrate import demand_schema
 from ledger.settings import LedgerSettings
 
@@ -43,7 +45,7 @@ _POOL_CLOSE_TIMEOUT_S = 1.0
 
 
 class Ledger:
-    """Accounts, keys, credits. Made by `connect`; safe to use from many tasks of one loop."""
+    """Accounts, keys, credits, files. Made by `connect`; for many tasks of one loop."""
 
     def __init__(
         self,
@@ -51,6 +53,8 @@ class Ledger:
         accounts: Accounts,
         keys: Keys,
         actions: Actions,
+        files: Files,
+        file_sweeper: FileSweeper,
         sweeper: Sweeper,
         upkeep: Upkeep,
         writer: Writer,
@@ -60,6 +64,8 @@ class Ledger:
         self.accounts = accounts
         self.keys = keys
         self.actions = actions
+        self.files = files
+        self.file_sweeper = file_sweeper
         self.sweeper = sweeper
         self.upkeep = upkeep
         self._writer = writer
@@ -103,10 +109,13 @@ class Ledger:
             keys = Keys(database, availability, settings)
             sweeper = Sweeper(database, writer, lease_s=settings.lease_s)
             upkeep = Upkeep(database)
+            file_sweeper = FileSweeper(database)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
                 actions=Actions(database),
+                files=Files(database, settings.files),
+                file_sweeper=file_sweeper,
                 sweeper=sweeper,
                 upkeep=upkeep,
                 writer=writer,
@@ -114,7 +123,10 @@ class Ledger:
                 availability=availability,
             )
             async with _running(writer.run()):
-                background = [lease.keep(database), sweeper.run(), upkeep.run()]
+                background = [
+                    *(lease.keep(database), sweeper.run()),
+                    *(upkeep.run(), file_sweeper.run()),
+                ]
                 if not settings.pooled:
                     background.append(keys.listen(connector))
                     if on_low_balance is not None:

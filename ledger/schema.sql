@@ -9,6 +9,8 @@ CREATE SCHEMA credits;
 
 CREATE SCHEMA ephemera;
 
+CREATE SCHEMA files;
+
 CREATE TYPE credits.kind AS ENUM (
     'purchase',
     'consumption',
@@ -483,6 +485,32 @@ begin
     end loop;
 end $$;
 
+CREATE FUNCTION files.make_room(p_id text, p_account bigint, p_bytes bigint, p_patience interval, p_bytes_max bigint, p_files_max bigint, p_account_bytes_max bigint, p_account_files_max bigint) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'files', 'pg_temp'
+    AS $$
+declare
+    others record;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('files.make_room', 0));
+    select count(*) as files, coalesce(sum(f.bytes), 0) as bytes,
+           count(*) filter (where f.account_id = p_account) as account_files,
+           coalesce(sum(f.bytes) filter (where f.account_id = p_account), 0) as account_bytes
+      into others from file f where f.id <> p_id;
+    if not exists (select from credits.account a where a.id = p_account and a.status = 'active') then
+        return 'account_frozen';
+    elsif others.account_files >= p_account_files_max
+          or others.account_bytes + p_bytes > p_account_bytes_max then
+        return 'account_full';
+    elsif others.files >= p_files_max or others.bytes + p_bytes > p_bytes_max then
+        return 'full';
+    end if;
+    insert into file (id, account_id, bytes, expires_at)
+    values (p_id, p_account, p_bytes, now() + p_patience)
+    on conflict (id) do update set bytes = excluded.bytes, expires_at = excluded.expires_at;
+    return 'done';
+end $$;
+
 CREATE TABLE accounts.api_key (
     id text NOT NULL,
     account_id bigint NOT NULL,
@@ -704,6 +732,51 @@ CREATE TABLE ephemera.migration (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE UNLOGGED TABLE files.chunk (
+    file_id text NOT NULL,
+    number integer NOT NULL,
+    sealed bytea NOT NULL,
+    CONSTRAINT chunk_number_check CHECK ((number >= 0))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', toast.autovacuum_vacuum_scale_factor='0', toast.autovacuum_vacuum_threshold='10000', toast.autovacuum_vacuum_cost_delay='0');
+ALTER TABLE ONLY files.chunk ALTER COLUMN sealed SET STORAGE EXTERNAL;
+
+CREATE UNLOGGED TABLE files.file (
+    id text NOT NULL,
+    seq bigint NOT NULL,
+    account_id bigint NOT NULL,
+    bytes bigint NOT NULL,
+    media_type text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT file_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT file_check CHECK ((expires_at <= (created_at + '04:00:00'::interval))),
+    CONSTRAINT file_id_check CHECK ((id ~ '^[0-9A-Za-z]{16}$'::text)),
+    CONSTRAINT file_media_type_check CHECK ((length(media_type) <= 200))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON COLUMN files.file.bytes IS 'the room that is kept for it; its size once it has a half';
+
+ALTER TABLE files.file ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME files.file_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE UNLOGGED TABLE files.half (
+    file_id text NOT NULL,
+    half bytea NOT NULL,
+    proof bytea NOT NULL,
+    name bytea,
+    CONSTRAINT half_half_check CHECK ((length(half) = 32)),
+    CONSTRAINT half_proof_check CHECK ((length(proof) = 32))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='50');
+
 ALTER TABLE ONLY accounts.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
@@ -740,6 +813,15 @@ ALTER TABLE ONLY credits.tombstone
 ALTER TABLE ONLY ephemera.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY files.chunk
+    ADD CONSTRAINT chunk_pkey PRIMARY KEY (file_id, number);
+
+ALTER TABLE ONLY files.file
+    ADD CONSTRAINT file_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY files.half
+    ADD CONSTRAINT half_pkey PRIMARY KEY (file_id);
+
 CREATE INDEX api_key_account ON accounts.api_key USING btree (account_id);
 
 CREATE UNIQUE INDEX record_intent ON audit.record USING btree (action_id) WHERE (outcome IS NULL);
@@ -753,6 +835,10 @@ CREATE UNIQUE INDEX entry_reference ON credits.entry USING btree (account_id, ki
 CREATE INDEX entry_time ON credits.entry USING brin (created_at) WITH (pages_per_range='32');
 
 CREATE INDEX idempotency_key_expiry ON credits.idempotency_key USING btree (expires_at);
+
+CREATE UNIQUE INDEX file_account ON files.file USING btree (account_id, seq);
+
+CREATE INDEX file_expiry ON files.file USING btree (expires_at);
 
 CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 
@@ -780,3 +866,9 @@ CREATE TRIGGER tombstone_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON cred
 
 ALTER TABLE ONLY accounts.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts.profile(account_id);
+
+ALTER TABLE ONLY files.chunk
+    ADD CONSTRAINT chunk_file_id_fkey FOREIGN KEY (file_id) REFERENCES files.file(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY files.half
+    ADD CONSTRAINT half_file_id_fkey FOREIGN KEY (file_id) REFERENCES files.file(id) ON DELETE CASCADE;

@@ -4,6 +4,8 @@ import hashlib
 
 import msgspec
 
+from ledger.files.limits import FileLimits
+
 # Below this a pepper could be found by trying.
 _PEPPER_BYTES_MIN = 16
 
@@ -37,6 +39,8 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     # this: it is announced.
     key_cache_s: float = 10.0
     key_cache_max: int = 10_000
+    # What may be kept of files, where a customer asks for it.
+    files: FileLimits = FileLimits()
 
     def __post_init__(self) -> None:
         """Refuse a pepper that BLAKE2b cannot take or that could be guessed."""

@@ -23,7 +23,7 @@ OWNERS = {
     "av": ("engine/converters/media/",),
     "blurhash": ("engine/converters/image/",),
     "brotli": ("engine/converters/misc/",),
-    "cryptography": ("gateway/receipt", "engine/converters/signing/"),
+    "cryptography": ("gateway/receipt", "engine/converters/signing/", "ledger/files/"),
     # In the converters: to reach libraries that their wrappers do not reach all of.
     "ctypes": (
         "sandbox/", "engine/converters/office/", "engine/converters/pdf/",

@@ -44,6 +44,10 @@ ATTACKS = [
     "delete from ephemera.migration",
     "copy credits.entry to program 'cat'",
     "create function pg_temp.f() returns void language c as '/lib/x'",
+    "update files.file set account_id = 1",
+    "update files.half set half = ''",
+    "update files.chunk set number = 1",
+    "alter table files.chunk set logged",
 ]
 
 

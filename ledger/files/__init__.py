@@ -1,0 +1,1 @@
+"""Stored files: kept for a while where a customer asks, sealed so that nobody else reads them."""
