@@ -237,6 +237,6 @@ def test_encrypted_documents_and_pages_that_are_not_there(operation: str) -> Non
         return operate(operation, sample(name), **more, **options)
 
     assert tried("encrypted.pdf").error == "PasswordRequired"
-    opened = tried("encrypted.pdf", password="open sesame")  # noqa: S106  # the sample's
+    opened = tried("encrypted.pdf", password="open sesame")  # the sample's
     assert opened.warnings == ("the result is not encrypted; the source was",)
     assert tried("nine.pdf", pages="10").error == "TargetImpossible"

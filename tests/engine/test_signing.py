@@ -162,13 +162,13 @@ def test_changing_a_signed_document_says_that_its_signature_ends() -> None:
 
 def test_an_encrypted_document_is_signed_in_the_clear_and_that_is_said() -> None:
     assert sign(sample("encrypted.pdf")).error == "PasswordRequired"
-    opened = sign(sample("encrypted.pdf"), password="open sesame")  # noqa: S106  # the sample's
+    opened = sign(sample("encrypted.pdf"), password="open sesame")  # the sample's
     assert "not encrypted" in opened.warnings[0]
     assert judged(opened.file)[0]["Signature Validation"] == "Signature is Valid."
 
 
 def test_keys_that_do_not_open_or_are_none_are_refused() -> None:
-    wrong = sign(sample("nine.pdf"), key_password="wrong")  # noqa: S106  # it is the point
+    wrong = sign(sample("nine.pdf"), key_password="wrong")  # it is the point
     assert (wrong.error, "key_password" in wrong.detail) == ("PasswordRequired", True)
     assert sign(sample("nine.pdf"), "certificate-only.p12").error == "TargetImpossible"
     nonsense = convert(

@@ -15,7 +15,7 @@ from ledger.audit.actions import Action
 from ledger.ledger import Ledger
 from tests.gateway.service import Reply, Service, listening
 
-TOKEN = "a token for tests, not a secret"  # noqa: S105 -- as it says
+TOKEN = "a token for tests, not a secret"
 
 
 class Operated(msgspec.Struct, frozen=True, kw_only=True):

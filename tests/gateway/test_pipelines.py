@@ -38,7 +38,7 @@ async def test_a_picture_is_sized_made_a_page_and_locked_for_one_debit(
     reply = await run(service, LOCKED, body, customer)
     assert reply.status == 200, reply.body
     assert reply.headers["Content-Type"] == "application/pdf"
-    with pikepdf.open(io.BytesIO(reply.body), password="sesame") as made:  # noqa: S106 -- a test's
+    with pikepdf.open(io.BytesIO(reply.body), password="sesame") as made:
         (image,) = made.pages[0].get_images().values()
         assert (image.Width, image.Height, image.Filter) == (32, 24, "/DCTDecode")
     assert reply.headers["X-Credits-Used"] == "3"

@@ -25,7 +25,7 @@ from tests.gateway.samples import document, picture
 from tests.gateway.service import Customer, Reply, Service, listening
 
 ASKED = {"Prefer": "respond-async, receipt"}
-PASSWORD = "open sesame"  # noqa: S105 -- of a document made here
+PASSWORD = "open sesame"
 # The head of an Ed25519 public key in DER (RFC 8410).
 DER = bytes.fromhex("302a300506032b6570032100")
 

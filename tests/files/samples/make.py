@@ -30,7 +30,7 @@ Some *text* with **weight** and a [link](https://example.org/).
 | bolt | 3     |
 """
 # What the samples that are encrypted open with.
-PASSWORD = "sesame"  # noqa: S105  # of files made here
+PASSWORD = "sesame"  # of files made here
 WRITINGS = {
     **{name: name for name in ("asciidoc", "docbook", "dokuwiki", "epub", "fb2", "jats", "jira")},
     **{name: name for name in ("latex", "man", "mediawiki", "opml", "org", "rst", "textile")},
