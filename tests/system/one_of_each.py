@@ -58,7 +58,7 @@ async def main() -> None:
 async def _stocked(engine: Engine) -> None:
     """Return when the worker that was used up is replaced."""
     async with asyncio.timeout(60):
-        while any(one.spares < one.spares_max for one in engine.status().families):
+        while any(one.spares < one.spares_max for one in engine.status().families):  # noqa: ASYNC110 -- in other processes
             await asyncio.sleep(0.01)
 
 
