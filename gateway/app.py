@@ -95,4 +95,5 @@ def ledger_settings(settings: Settings, *, dsn: str, pepper: bytes) -> LedgerSet
         + longest_s
         + settings.download.total_s
         + DEBIT_SLACK_S,
+        files=settings.files,
     )

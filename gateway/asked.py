@@ -1,4 +1,4 @@
-"""What a request's head asks for: formats, options, and the headers that change what is done."""
+"""What a request's head asks for: formats, options, and the words that change what is done."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,13 @@ from aiohttp import web
 
 from engine.errors import OptionInvalid
 from gateway import idempotency, receipt_desk
+from gateway.errors import RequestMalformed
+from ledger.files.limits import FileLimits
+
+# Of the query of a conversion; a test sees to it that no converter has options of these names.
+STORE, LIFETIME, FILE = "store", "lifetime_s", "file"
+# The ledger counts in 63 bits; 18 digits are below that, and nobody has more entries.
+DIGITS_MAX = 18
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,21 +25,37 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     # The client's own name for this request.
     key: str | None
     receipt: bool
+    # Where the result is to be stored: for how many seconds.
+    stored_s: float | None = None
+    # The handle of a stored file that is converted, in place of a body.
+    file: str | None = None
 
     @property
     def digests(self) -> bool:
         """Whether the uploads' digests are needed; hashing costs, so only then."""
         return self.receipt or self.key is not None
 
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """What else decides the answer, besides formats and files."""
+        return self.options if self.stored_s is None else {**self.options, STORE: "true"}
 
-def asked_of(request: web.Request) -> Asked:
-    """Read it. Raises RequestMalformed, OptionInvalid."""
+
+def asked_of(request: web.Request, limits: FileLimits | None = None) -> Asked:
+    """Read it; with limits, a result may be stored. Raises RequestMalformed, OptionInvalid."""
+    options = options_of(request)
+    file, stored_s = None, None
+    if limits is not None:
+        file = options.pop(FILE, None)
+        stored_s = _stored_s(options, limits)
     return Asked(
         source=request.match_info["source"],
         target=request.match_info["target"],
-        options=options_of(request),
+        options=options,
         key=idempotency.checked_key(request.headers.get(idempotency.HEADER)),
         receipt=receipt_desk.wanted(request),
+        stored_s=stored_s,
+        file=file,
     )
 
 
@@ -46,3 +69,37 @@ def options_of(request: web.Request) -> dict[str, str]:
         twice = next(name for name in options if len(request.query.getall(name)) > 1)
         raise OptionInvalid(f"{twice[:40]}: this option is given more than once")
     return options
+
+
+def lifetime_of(text: str | None, limits: FileLimits) -> float:
+    """For how many seconds a file is to be stored. Raises OptionInvalid."""
+    if text is None:
+        return limits.lifetime_s
+    whole = text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
+    if not whole or not 1 <= int(text) <= limits.lifetime_s_max:
+        raise OptionInvalid(
+            f"{LIFETIME}: a whole number of seconds from 1 to {limits.lifetime_s_max:.0f}"
+        )
+    return float(text)
+
+
+def whole_of(request: web.Request, name: str, default: int) -> int:
+    """A query parameter that is a whole number. Raises RequestMalformed."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > DIGITS_MAX:
+        raise RequestMalformed(f"{name} is a whole number, as a page before gave it")
+    return int(text)
+
+
+def _stored_s(options: dict[str, str], limits: FileLimits) -> float | None:
+    """Take what is said of storing out of the options."""
+    store, lifetime = options.pop(STORE, "false"), options.pop(LIFETIME, None)
+    if store not in {"true", "false"}:
+        raise OptionInvalid(f"{STORE}: it is true or false")
+    if store == "true":
+        return lifetime_of(lifetime, limits)
+    if lifetime is not None:
+        raise OptionInvalid(f"{LIFETIME}: it goes with {STORE}=true")
+    return None

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from engine.engine import EngineConfig
 from gateway.errors import ConfigError
+from ledger.files.limits import FileLimits
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -137,6 +138,10 @@ class EngineSection(EngineConfig, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ValueError(f"engine.{name} is at least {minimum}")
 
 
+class FilesSection(FileLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`ledger.files.limits.FileLimits`: what may be stored where a customer asks for it."""
+
+
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -154,6 +159,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     download: DownloadConfig = DownloadConfig()
     ledger: LedgerConfig = LedgerConfig()
     engine: EngineSection = EngineSection()
+    files: FilesSection = FilesSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
@@ -164,6 +170,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "download": DownloadConfig,
     "ledger": LedgerConfig,
     "engine": EngineSection,
+    "files": FilesSection,
     "admin": AdminConfig,
     "log": LogConfig,
 }

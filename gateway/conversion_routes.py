@@ -2,13 +2,16 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from engine import errors as engine
 from gateway import errors as gateway
 from gateway import receipt_desk
 from gateway.api import batch, conversions, inspections, pipelines
+from gateway.asked import FILE, STORE
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
+from gateway.file_routes import LIFETIME_PARAMETER, STORE_PROBLEMS, STORED
 from gateway.idempotency import KEY_CHARS_MAX
 from ledger import errors as ledger
 
@@ -48,6 +51,22 @@ CONVERSION_PARAMETERS = (
         place="header",
         description="Makes a retry safe: the same key and request is charged once.",
         type=Annotated[str, Meta(min_length=1, max_length=KEY_CHARS_MAX)],
+    ),
+)
+STORING_PARAMETERS = (
+    Parameter(
+        name=STORE,
+        place="query",
+        description="`true`: the result is stored, and the answer is its handle.",
+        type=Literal["true", "false"],
+    ),
+    msgspec.structs.replace(
+        LIFETIME_PARAMETER, description=f"With `{STORE}=true`: {LIFETIME_PARAMETER.description}"
+    ),
+    Parameter(
+        name=FILE,
+        place="query",
+        description="The handle of a stored file that is converted; then there is no body.",
     ),
 )
 CONVERSION_HEADERS = (
@@ -111,15 +130,17 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         "named `file`. Options are query parameters; an unknown one is refused by name. The result "
         "comes as raw bytes; several results come as one ZIP archive. The credits are debited "
         "before the conversion and refunded when it fails or when the connection ends before the "
-        "last byte was sent. With an `Idempotency-Key` a repeat within 24 hours is not charged "
-        "again.",
+        "last byte was sent. With `store=true` the result is stored for a while, and the answer is "
+        "its handle; with `file=HANDLE` a stored file is converted. With an `Idempotency-Key` a "
+        "repeat within 24 hours is not charged again.",
         uploads=True,
         check=conversions.check,
-        parameters=CONVERSION_PARAMETERS,
+        parameters=(*CONVERSION_PARAMETERS, *STORING_PARAMETERS),
         body=(
             Content(media_type="application/octet-stream", schema=BINARY),
             Content(media_type="multipart/form-data", schema=FILES),
         ),
+        bodyless=True,
         answers=(
             Answer(
                 status=200,
@@ -128,8 +149,9 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
                 content=(Content(media_type="*/*", schema=BINARY),),
                 headers=CONVERSION_HEADERS,
             ),
+            msgspec.structs.replace(STORED, headers=(*STORED.headers, *CONVERSION_HEADERS[:-1])),
         ),
-        problems=CONVERSION_PROBLEMS,
+        problems=(*CONVERSION_PROBLEMS, ledger.FileUnknown, *STORE_PROBLEMS),
     ),
     Endpoint(
         method="POST",

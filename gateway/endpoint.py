@@ -52,7 +52,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One address and method."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     handler: Handler
     access: Access
@@ -66,6 +66,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     check: Callable[[web.Request], None] | None = None
     parameters: tuple[Parameter, ...] = ()
     body: tuple[Content, ...] = ()
+    # The body may be left out.
+    bodyless: bool = False
     answers: tuple[Answer, ...] = ()
     # Errors of its own; those of its access and of uploads are added.
     problems: tuple[type[Exception], ...] = ()

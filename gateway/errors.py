@@ -77,6 +77,14 @@ class ServiceDraining(GatewayError):
     """The service is stopping: it takes no new conversion, or could not finish this one."""
 
 
+class RangeUnsatisfiable(GatewayError):
+    """A part of a file was asked for that the file does not have."""
+
+    def __init__(self, message: str, *, size: int) -> None:
+        super().__init__(message)
+        self.size = size
+
+
 class ReceiptInvalid(GatewayError):
     """A receipt that is not ours, was changed, or belongs to other files; or one too long."""
 

@@ -15,7 +15,7 @@ one read into the scratch buffer, one into the piece that `Body` queues, and the
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 
@@ -26,7 +26,7 @@ from engine import sniff
 from engine.job import Buffer, Job
 from engine.passage import Delivery
 from engine.passage import Intake as Receiving
-from gateway import idempotency, state, uploads
+from gateway import idempotency, state, storing, uploads
 from gateway.asked import Asked, asked_of
 from gateway.config import UploadConfig
 from gateway.receipts import Digest, digest
@@ -52,17 +52,28 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     convert: Callable[[], AbstractAsyncContextManager[Delivery]]
 
 
-def check(request: web.Request, *, several: bool) -> None:
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """One file on its way in: from a client, or from the store."""
+
+    # Its size, where that is known.
+    announced: int | None
+    name: str | None
+    pieces: AsyncGenerator[Buffer, None]
+
+
+def check(request: web.Request, *, several: bool, storable: bool = False) -> None:
     """Refuse what the head gives away, and note the rest as `state.ASKED`.
 
     A client that sent `Expect: 100-continue` is not told to go on then. What needs the bytes (a
     format that is `auto`, a mislabelled file) is refused later. `several` files may decide between
-    converters. Raises RequestMalformed, the refusals of `engine.errors`, EngineBusy, MemoryFull.
+    converters. Files come from the store and go there where that is `storable`. Raises
+    RequestMalformed, StoreOff, the refusals of `engine.errors`, EngineBusy, MemoryFull.
     """
     app, config = request.app, request.app[state.SETTINGS].upload
     engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
-    asked = asked_of(request)
+    asked = asked_of(request, app[state.LEDGER].files.limits if storable else None)
     request[state.ASKED] = asked
+    storing.check(request)
     converter = engine.check(asked.source, asked.target, asked.options, several=several)
     if converter is not None:
         engine.check_room(converter.family, account=account)
@@ -76,37 +87,49 @@ def check(request: web.Request, *, several: bool) -> None:
 async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterator[Intake]:
     """Take all files in and plan the job. A worker that received one lives until the block's end.
 
-    Raises the upload errors of `gateway.errors` and the refusals of `engine.errors`.
+    Raises the upload errors of `gateway.errors`, the refusals of `engine.errors`, FileUnknown.
     """
     config = request.app[state.SETTINGS].upload
     if uploads.is_multipart(request):
         yield await _gathered(request, await uploads.read_parts(request, config, hold), wiper)
         return
-    head = Gathering(min(request.content_length or 0, config.stream_over_bytes))
+    arrival = await _arrival(request, config, hold)
+    head = Gathering(min(arrival.announced or 0, config.stream_over_bytes))
     try:
-        async with aclosing(uploads.arriving(request, config, hold)) as arriving:
-            if await _is_large(request, config, arriving, head):
-                async with _passed_on(request, arriving, head) as intake:
+        async with aclosing(arrival.pieces):
+            if await _is_large(config, arrival, head):
+                async with _passed_on(request, arrival, head) as intake:
                     yield intake
                 return
-        file = Upload(body=head.whole(), name=uploads.claimed_name(request))
+        file = Upload(body=head.whole(), name=arrival.name)
         yield await _gathered(request, [file], wiper)
     finally:
         head.wipe()
 
 
-async def _is_large(
-    request: web.Request, config: UploadConfig, arriving: AsyncIterator[Buffer], head: Gathering
-) -> bool:
+async def _arrival(request: web.Request, config: UploadConfig, hold: Hold) -> Arrival:
+    """The request's body, or the stored file that it names."""
+    handle = request[state.ASKED].file
+    if handle is None:
+        return Arrival(
+            announced=request.content_length,
+            name=uploads.claimed_name(request),
+            pieces=uploads.arriving(request, config, hold),
+        )
+    file = await storing.source(request, handle, hold)
+    return Arrival(announced=file.bytes, name=file.name, pieces=file.pieces())
+
+
+async def _is_large(config: UploadConfig, arrival: Arrival, head: Gathering) -> bool:
     """Gather until there is enough to pass the rest on (True), or all of it."""
-    announced = request.content_length
+    announced = arrival.announced
     if announced is None:
         enough = max(config.stream_over_bytes, HEAD_BYTES)
     elif announced > config.stream_over_bytes:
         enough = min(announced, HEAD_BYTES)
     else:
         enough = config.bytes_max + 1
-    async for piece in arriving:
+    async for piece in arrival.pieces:
         head.add(piece)
         if len(head) >= enough and sniff.told_by_head(head.view()):
             return True
@@ -115,7 +138,7 @@ async def _is_large(
 
 @asynccontextmanager
 async def _passed_on(
-    request: web.Request, arriving: AsyncIterator[Buffer], head: Gathering
+    request: web.Request, arrival: Arrival, head: Gathering
 ) -> AsyncIterator[Intake]:
     asked, engine = request[state.ASKED], request.app[state.ENGINE]
     job = engine.plan(asked.source, asked.target, asked.options, [head.view()])
@@ -124,11 +147,11 @@ async def _passed_on(
         received.update(head.view())
     async with engine.receive(
         job,
-        ceiling=request.content_length or request.app[state.SETTINGS].upload.bytes_max,
+        ceiling=arrival.announced or request.app[state.SETTINGS].upload.bytes_max,
         account=str(request[state.CALLER].account_id),
     ) as receiving:
         head.wipe()
-        async for piece in arriving:
+        async for piece in arrival.pieces:
             if received:
                 received.update(piece)
             await receiving.feed(piece)
@@ -138,7 +161,7 @@ async def _passed_on(
             digests.append(Digest(sha256=received.hexdigest(), bytes=job.input_bytes))
         yield Intake(
             job=job,
-            name=uploads.claimed_name(request),
+            name=arrival.name,
             digests=digests,
             key=_idempotency_key(request, asked, digests),
             convert=partial(_delivered, receiving),
@@ -184,7 +207,7 @@ def _idempotency_key(
         idempotency.fingerprint(
             request.method,
             request.path,
-            asked.options,
+            asked.parameters,
             [bytes.fromhex(one.sha256) for one in digests],
         ),
     )

@@ -185,6 +185,21 @@ class _Moment(Collector):
             ("ephemera_ledger_queue", "Movements not yet written.", self._ledger.queued()),
         ):
             yield GaugeMetricFamily(name, meaning, value=value)
+        yield from self._store()
+
+    def _store(self) -> Iterator[Metric]:
+        """What the sweeper saw when it last looked, at most half a minute ago."""
+        sweeper, limits = self._ledger.file_sweeper, self._ledger.files.limits
+        for name, meaning, value in (
+            ("ephemera_stored_files", "Stored files of all gateways.", sweeper.fill.files),
+            ("ephemera_stored_files_max", "Their limit.", limits.files_max),
+            ("ephemera_stored_bytes", "Bytes of stored files.", sweeper.fill.bytes),
+            ("ephemera_stored_bytes_max", "Their limit.", limits.bytes_max),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=value)
+        yield CounterMetricFamily(
+            "ephemera_purged_files", "Stored files purged after expiry.", value=sweeper.purged
+        )
 
 
 def _families(families: tuple[FamilyStatus, ...]) -> Iterator[Metric]:

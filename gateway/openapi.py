@@ -109,7 +109,7 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Json]) -> Json:
         operation["description"] = endpoint.description
     if endpoint.body:
         operation["requestBody"] = {
-            "required": True,
+            "required": not endpoint.bodyless,
             "content": _contents(endpoint.body, schemas),
         }
     return operation

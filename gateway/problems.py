@@ -79,6 +79,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     gateway.ServiceDraining: Kind(
         "draining", 503, "Service stopping", retryable=True, retry_after_s=DRAIN_S
     ),
+    gateway.RangeUnsatisfiable: Kind("range-unsatisfiable", 416, "No such part"),
     engine.FormatUnknown: Kind("format-unknown", 404, "Unknown format"),
     engine.ConversionUnsupported: Kind("conversion-unsupported", 422, "Unsupported conversion"),
     engine.OptionInvalid: Kind("option-invalid", 422, "Invalid option"),
@@ -187,6 +188,8 @@ def response_to(error: BaseException, request_id: UUID) -> web.Response:
         response.headers["WWW-Authenticate"] = 'Bearer realm="ephemera"'
     if isinstance(error, gateway.MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.allowed))
+    if isinstance(error, gateway.RangeUnsatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.size}"
     return response
 
 

@@ -10,12 +10,14 @@ from gateway import errors as gateway
 from gateway.api import account, documents, formats, health
 from gateway.conversion_routes import CONVERSION_ROUTES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
+from gateway.file_routes import FILE_ROUTES
 from gateway.middleware import expectation
 from gateway.receipts import KeySet
 from ledger import errors as ledger
 
 ROUTES: tuple[Endpoint, ...] = (
     *CONVERSION_ROUTES,
+    *FILE_ROUTES,
     Endpoint(
         method="GET",
         path="/v1/formats",

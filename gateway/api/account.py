@@ -11,14 +11,13 @@ from aiohttp import hdrs, web
 
 from gateway import state
 from gateway.api.answers import answer
+from gateway.asked import whole_of
 from gateway.errors import RequestMalformed
 from ledger.credits.operation import Entry
 
 LIMIT = 50
 # A page of 200 entries is about 40 KB of JSON.
 LIMIT_MAX = 200
-# The ledger counts in 63 bits; 18 digits are below that, and nobody has more entries.
-DIGITS_MAX = 18
 # A leap year; what is longer is asked for in parts.
 USAGE_DAYS_MAX = 366
 USAGE_DAYS = 30
@@ -101,10 +100,10 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def list_entries(request: web.Request) -> web.StreamResponse:
     """`GET /v1/account/entries`: a page, or everything as CSV."""
-    before = _whole(request, "cursor", 0) or None
+    before = whole_of(request, "cursor", 0) or None
     if _wants_csv(request):
         return await _stream_csv(request, before)
-    limit = _whole(request, "limit", LIMIT)
+    limit = whole_of(request, "limit", LIMIT)
     if not 1 <= limit <= LIMIT_MAX:
         raise RequestMalformed(f"limit is a whole number from 1 to {LIMIT_MAX}")
     account_id = request[state.CALLER].account_id
@@ -203,16 +202,6 @@ def _day(request: web.Request, name: str, default: date) -> date:
         return msgspec.convert(text, date)
     except msgspec.ValidationError as error:
         raise RequestMalformed(f"{name} is a day, written as 2026-11-20") from error
-
-
-def _whole(request: web.Request, name: str, default: int) -> int:
-    """A query parameter that is a whole number."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > DIGITS_MAX:
-        raise RequestMalformed(f"{name} is a whole number, as a page before gave it")
-    return int(text)
 
 
 def _item(entry: Entry) -> EntryItem:

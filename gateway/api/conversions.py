@@ -2,8 +2,9 @@
 
 A file comes in, is planned and priced, paid for, converted by a worker of its own, and goes out.
 Whatever happens inside the `async with ledger.debit`, an error or a client that hangs up, refunds.
-The debit is settled after the last byte was handed to the socket, because results are not kept
-(`gateway/downloads.py` states the rule).
+The debit is settled after the last byte was handed to the socket (`gateway/downloads.py` states the
+rule). Results are not kept; a client may ask to have one stored for a while, and gets its handle
+(`gateway/storing.py`).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from aiohttp import hdrs, web
 from engine import formats
 from engine.job import Buffer, Output
 from engine.passage import Delivery
-from gateway import downloads, intake, state, uploads
+from gateway import downloads, intake, state, storing, uploads
 from gateway.intake import Intake
 from gateway.pricing import price
 from gateway.stages import Stage
@@ -23,7 +24,7 @@ from ledger.credits.debit import Debit
 
 def check(request: web.Request) -> None:
     """Refuse what the head gives away, before the first byte of the body is read."""
-    intake.check(request, several=uploads.is_multipart(request))
+    intake.check(request, several=uploads.is_multipart(request), storable=True)
 
 
 async def convert(request: web.Request) -> web.StreamResponse:
@@ -53,22 +54,23 @@ async def convert(request: web.Request) -> web.StreamResponse:
                     hold.count(sum(delivery.sizes))
                     response = begun(taken, delivery, debit)
                     body = await body_of(request, response, taken, delivery, debit, wiper)
-                    request[state.RESPONSE] = response
-                    trail.reached(Stage.RESPONDING)
-                    await downloads.send(request, response, body, settings.download)
-                    trail.reached(Stage.DELIVERED)
+                    name = name_of(taken, delivery)
+                    async with storing.stored(request, response, body, name) as answer:
+                        request[state.RESPONSE] = response
+                        trail.reached(Stage.RESPONDING)
+                        await downloads.send(request, response, answer, settings.download)
+                        trail.reached(Stage.DELIVERED)
             trail.reached(Stage.SETTLED)
     return response
 
 
 def begun(taken: Intake, delivery: Delivery, debit: Debit) -> web.StreamResponse:
     """A response that has its head but is not sent yet."""
-    media_type, extension = _kind(delivery)
-    name = f"{downloads.stem(taken.name)}.{extension}"
+    media_type, _ = _kind(delivery)
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: media_type,
-            hdrs.CONTENT_DISPOSITION: downloads.disposition(name),
+            hdrs.CONTENT_DISPOSITION: downloads.disposition(name_of(taken, delivery)),
             "X-Credits-Used": str(debit.credits),
             "X-Credits-Remaining": str(debit.balance),
             "X-Isolation-Policy": delivery.output.isolation,
@@ -79,6 +81,12 @@ def begun(taken: Intake, delivery: Delivery, debit: Debit) -> web.StreamResponse
     if debit.repeat:
         response.headers["Idempotent-Replay"] = "true"
     return response
+
+
+def name_of(taken: Intake, delivery: Delivery) -> str:
+    """A file name made from the upload's."""
+    _, extension = _kind(delivery)
+    return f"{downloads.stem(taken.name)}.{extension}"
 
 
 def _kind(delivery: Delivery) -> tuple[str, str]:

@@ -11,10 +11,10 @@ or reads. What a writer that died has left behind is room without a half: no key
 the sweeper takes it away.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -38,6 +38,8 @@ from ledger.files.sealing import CHUNK_BYTES, Seal, chunks_of, new_half
 _ROOM_BYTES = 16 * CHUNK_BYTES
 # The slowest client that is borne takes a minute for a chunk; a dead writer's room comes back soon.
 _PATIENCE = timedelta(minutes=5)
+# Of the pool's eight connections: keys and balances are not to wait behind other people's files.
+_TURNS = 4
 # A chunk is a megabyte on a disk that may be busy.
 _CHUNK_TIMEOUT_S = 30.0
 
@@ -54,7 +56,8 @@ with kept as (update files.file set bytes = $2, media_type = $3, expires_at = no
 select created_at, expires_at from kept
 """
 _OPEN = """
-select f.account_id, f.bytes, f.media_type, f.created_at, f.expires_at, h.half, h.proof, h.name
+select f.id, f.account_id, f.bytes, f.media_type, f.created_at, f.expires_at,
+       h.half, h.proof, h.name
   from files.file f join files.half h on h.file_id = f.id
  where f.id = $1 and f.expires_at > now()
 """
@@ -105,6 +108,12 @@ class Files:
     def __init__(self, database: Database, limits: FileLimits) -> None:
         self.limits = limits
         self._database = database
+        self._turns = asyncio.Semaphore(_TURNS)
+
+    def demand(self) -> None:
+        """Raise StoreOff where nothing is stored at all."""
+        if not self.limits.bytes_max:
+            raise StoreOff("nothing is stored here: send files whole, and take results at once")
 
     @asynccontextmanager
     async def write(
@@ -115,9 +124,8 @@ class Files:
         What is not kept (`FileWriter.keep`) when the block ends, and what is when it ends by an
         exception, is deleted. Raises StoreOff, StoreFull, StoreQuotaExceeded, AccountFrozen.
         """
-        if not self.limits.bytes_max:
-            raise StoreOff("nothing is stored here: ask for the result itself instead")
-        writer = FileWriter(self._database, self.limits, account_id)
+        self.demand()
+        writer = FileWriter(self._database, self._turns, self.limits, account_id)
         whole = False
         try:
             await writer.make_room(_ROOM_BYTES if expected is None else expected)
@@ -139,7 +147,7 @@ class Files:
         seal = Seal(parsed, row["half"], row["account_id"])
         if not seal.proves(row["proof"]):
             raise unknown()
-        return StoredFile(self._database, parsed.file_id, seal, row)
+        return StoredFile(self._database, self._turns, seal, row)
 
     async def list(
         self, account_id: int, *, before_seq: int | None = None, limit: int = 50
@@ -170,10 +178,13 @@ class Files:
 class FileWriter:
     """Seals what it is given, chunk by chunk; one chunk of it is here in the clear."""
 
-    def __init__(self, database: Database, limits: FileLimits, account_id: int) -> None:
+    def __init__(
+        self, database: Database, turns: asyncio.Semaphore, limits: FileLimits, account_id: int
+    ) -> None:
         self.bytes = 0
         self.kept = False
         self._database = database
+        self._turns = turns
         self._limits = limits
         self._account_id = account_id
         self._handle: Handle = new_handle()
@@ -253,7 +264,7 @@ class FileWriter:
             await self.make_room(max(self.bytes, self._room + _ROOM_BYTES))
         with memoryview(self._chunk) as chunk, chunk[: self._filled] as plain:
             sealed = self._seal.close(self._number, plain, last=last)
-        async with self._database.session() as connection:
+        async with self._turns, self._database.session() as connection:
             done = await connection.execute(
                 *(_ADD, self.file_id, self._number, sealed, _PATIENCE), timeout=_CHUNK_TIMEOUT_S
             )
@@ -266,8 +277,10 @@ class FileWriter:
 class StoredFile:
     """A stored file whose handle was shown."""
 
-    def __init__(self, database: Database, file_id: str, seal: Seal, row: asyncpg.Record) -> None:
-        self.id = file_id
+    def __init__(
+        self, database: Database, turns: asyncio.Semaphore, seal: Seal, row: asyncpg.Record
+    ) -> None:
+        self.id: str = row["id"]
         self.account_id: int = row["account_id"]
         self.bytes: int = row["bytes"]
         self.media_type: str = row["media_type"]
@@ -275,6 +288,7 @@ class StoredFile:
         self.expires_at: datetime = row["expires_at"]
         self.name: str | None = seal.open_name(row["name"]) if row["name"] else None
         self._database = database
+        self._turns = turns
         self._seal = seal
 
     async def pieces(
@@ -300,10 +314,11 @@ class StoredFile:
             room[:] = bytes(len(room))
 
     async def _sealed(self, number: int) -> bytes:
-        sealed: Any = await self._database.value(_CHUNK, self.id, number)
+        async with self._turns:
+            sealed: bytes | None = await self._database.value(_CHUNK, self.id, number)
         if sealed is None:
             raise unknown()
-        return bytes(sealed)
+        return sealed
 
 
 def unknown() -> FileUnknown:

@@ -21,6 +21,12 @@ class FileLimits(msgspec.Struct, frozen=True, kw_only=True):
     lifetime_s_max: float = LIFETIME_S_MAX
 
     def __post_init__(self) -> None:
-        """Refuse lifetimes that break the promise."""
+        """Refuse lifetimes that break the promise, and rooms that are none."""
+        rooms = (
+            *(self.bytes_max, self.files_max),
+            *(self.account_bytes_max, self.account_files_max),
+        )
+        if min(rooms) < 0:
+            raise ValueError("the store's limits are 0 or more")
         if not 0 < self.lifetime_s <= self.lifetime_s_max <= LIFETIME_S_MAX:
             raise ValueError("a stored file lives at most 3 hours, and no longer than its maximum")

@@ -30,7 +30,8 @@ CLOSED = {
     "route": {"-", *(row.path for row in (*ROUTES, *ADMIN_ROUTES))},
     "method": {"-", *hdrs.METH_ALL},
     "status": {
-        str(status) for status in (*range(200, 205), *range(400, 432), 499, *range(500, 505))
+        str(status)
+        for status in (*range(200, 207), 304, *range(400, 432), 499, *range(500, 505), 507)
     },
     "code": {kind.code for kind in (*problems.KINDS.values(), problems.UNFORESEEN)},
     "stage": {"read", "queue", "debit", "convert", "write", "settle"},

@@ -23,7 +23,7 @@ from ledger.errors import (
     StoreOff,
     StoreQuotaExceeded,
 )
-from ledger.files import sweeper
+from ledger.files import files, sweeper
 from ledger.files.files import Stored
 from ledger.files.handle import new_handle, parse_handle
 from ledger.files.limits import LIFETIME_S_MAX, FileLimits
@@ -318,6 +318,20 @@ async def test_of_many_who_want_the_last_room_one_gets_it(
     )
     assert sum(isinstance(one, Stored) for one in outcomes) == 1
     assert sum(isinstance(one, StoreFull) for one in outcomes) == 11
+
+
+async def test_files_leave_connections_to_those_who_ask_for_a_balance(
+    ledger: Ledger, account: Account
+) -> None:
+    async with AsyncExitStack() as turns:
+        for _ in range(files._TURNS):
+            await turns.enter_async_context(ledger.files._turns)
+        waiting = asyncio.create_task(store(ledger, account.id, b"x"))
+        assert await ledger.balance(account.id) == 100
+        assert not waiting.done()
+    assert LedgerSettings(dsn="", pepper=bytes(16)).connections_max > files._TURNS
+    stored = await waiting
+    assert await fetch(ledger, stored.handle) == b"x"
 
 
 async def test_a_frozen_account_stores_nothing(ledger: Ledger, account: Account) -> None:
