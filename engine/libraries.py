@@ -35,7 +35,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     ),
     "media": ("av", "pillow"),
     "ocr": ("fonttools", "img2pdf", "pikepdf", "pillow", "pypdfium2", "tesserocr"),
-    "office": ("msoffcrypto-tool", "olefile", "pikepdf", "pillow", "pypdfium2"),
+    "office": ("cryptography", "msoffcrypto-tool", "olefile", "pikepdf", "pillow", "pypdfium2"),
     "signing": ("asn1crypto", "cryptography", "fonttools", "pikepdf"),
     "photo": (
         "cykooz-resizer",

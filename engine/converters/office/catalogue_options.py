@@ -99,10 +99,9 @@ class TextPdfOptions(PdfOptions, frozen=True, kw_only=True, forbid_unknown_field
         Meta(description="Make bookmarks of the headings.", examples=[False]),
     ] = True
     comments: Annotated[
-        Literal["none", "notes", "margin"],
+        Literal["none", "notes"],
         Meta(
-            description="Where comments go: nowhere, into notes to click on, or beside the text.",
-            examples=["margin"],
+            description="Where comments go: nowhere, or into notes to click on.", examples=["notes"]
         ),
     ] = "none"
     forms: Annotated[
@@ -197,35 +196,9 @@ class ConvertOptions(_Document, frozen=True, kw_only=True, forbid_unknown_fields
     """Options of an office document to another of its kind."""
 
 
-class CellsOptions(_Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of a spreadsheet to text: the cells as they are shown, not as they are stored."""
-
-    sheet: Annotated[
-        str,
-        Meta(
-            max_length=255,
-            description="For csv: which sheet, by its number (the first is 1) or its name, or all"
-            " for a file each; html has all of them.",
-            examples=["all"],
-        ),
-    ] = "1"
-    delimiter: Annotated[
-        Literal["comma", "semicolon", "tab"],
-        Meta(description="For csv: what stands between cells.", examples=["semicolon"]),
-    ] = "comma"
-
-
 def check_pdf(options: PdfOptions, _target: str) -> None:
     """An archive's document has no password. Raises OptionInvalid."""
     if options.user_password and options.standard.startswith("pdf-a"):
         raise OptionInvalid(
             "user_password: PDF/A cannot be encrypted; choose another standard or leave one out"
         )
-
-
-def check_cells(options: CellsOptions, target: str) -> None:
-    """Only csv has one sheet and a delimiter. Raises OptionInvalid."""
-    default = CellsOptions()
-    for name in ("sheet", "delimiter"):
-        if target != "csv" and getattr(options, name) != getattr(default, name):
-            raise OptionInvalid(f"{name}: only csv has this option; {target} has all sheets")

@@ -13,12 +13,8 @@ from engine.converter import Result, Work
 from engine.converters import pdfium
 from engine.converters.capped import CappedBuffer
 from engine.converters.office import kit, pdf_filter, source, store
-from engine.converters.office.catalogue_options import (
-    CellsOptions,
-    ImageOptions,
-)
+from engine.converters.office.catalogue_options import ImageOptions
 from engine.errors import (
-    PasswordRequired,
     SourceUnreadable,
     TargetImpossible,
     TargetTooLarge,
@@ -26,17 +22,11 @@ from engine.errors import (
 from engine.job import Bounds, Buffer
 
 _IN, _OUT = "in", "out"
-# One result file in many: the sheets of a workbook, the pages of a document.
+# Pictures of one document.
 _FILES_MAX = 500
 # Two copies of the result while it grows, the document, and LibreOffice's own temporary files.
 _STORE_BYTES_MAX = 1024 * 1024 * 1024
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-# Codes of LibreOffice's filter for text tables: UTF-8, and an import or export without surprises.
-_UTF_8 = 76
 _IMAGES = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
-_ONE_SHEET = (
-    "only one sheet of the document's {} is in the result; ask for sheet=all for a file each"
-)
 
 
 class _Open(NamedTuple):
@@ -83,8 +73,6 @@ def protected(printed: Buffer, password: str, bounds: Bounds) -> Buffer:
 def to_office(work: Work) -> Result:
     """Save the document in another format."""
     with _opened(work) as opened:
-        if isinstance(work.options, CellsOptions) and work.target == "csv":
-            return _cells(opened, work.options)
         options = "EmbedImages" if work.target == "html" else ""
         saved = _saved(opened, work.target, options)
         return Result(files=(saved,), warnings=opened.source.warnings)
@@ -98,13 +86,8 @@ def _opened(work: Work) -> Iterator[_Open]:
     path = f"{store.folder(_IN)}/source.{examined.kind}"
     store.put(path, examined.content)
     try:
-        with kit.kit().opened(path, password=examined.password) as document:
+        with kit.kit().opened(path) as document:
             yield _Open(document, examined, work)
-    except kit.Locked as error:
-        raise PasswordRequired(
-            "the document is encrypted and this password does not open it;"
-            " pass its password in the option password"
-        ) from error
     except kit.Unreadable as error:
         raise SourceUnreadable(
             "the document cannot be read: it is damaged, cut off, or not what it is said to be"
@@ -133,42 +116,6 @@ def _saved(opened: _Open, kind: str, options: str) -> Buffer:
 def _too_large(work: Work) -> TargetTooLarge:
     return TargetTooLarge(
         f"the result would be larger than {work.bounds.output_bytes_max >> 20} MiB, the limit"
-    )
-
-
-def _cells(opened: _Open, options: CellsOptions) -> Result:
-    """The cells as they are shown, a file a sheet. Raises TargetImpossible."""
-    sheets = opened.document.parts()
-    chosen = range(len(sheets)) if options.sheet == "all" else [_sheet(options.sheet, sheets)]
-    if len(chosen) > _FILES_MAX:
-        raise TargetTooLarge(f"more than {_FILES_MAX} sheets; ask for one of them")
-    delimiter = ord(_DELIMITERS[options.delimiter])
-    files = [
-        _saved_copy(
-            opened,
-            # ... quoted where needed, as shown and not the formulas, no spaces, this sheet.
-            f"{delimiter},34,{_UTF_8},1,,0,false,true,false,false,false,{number + 1}",
-        )
-        for number in chosen
-    ]
-    warnings = opened.source.warnings
-    if len(chosen) < len(sheets):
-        warnings += (_ONE_SHEET.format(len(sheets)),)
-    return Result(files=tuple(files), warnings=warnings)
-
-
-def _saved_copy(opened: _Open, options: str) -> Buffer:
-    return bytes(_saved(opened, "csv", options))
-
-
-def _sheet(wanted: str, sheets: list[str]) -> int:
-    """The number from 0 of a sheet by its name or its number from 1. Raises TargetImpossible."""
-    if wanted in sheets:
-        return sheets.index(wanted)
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(sheets):
-        return int(wanted) - 1
-    raise TargetImpossible(
-        f"the document has no such sheet; it has {len(sheets)}, name one or give its number"
     )
 
 

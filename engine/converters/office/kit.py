@@ -12,7 +12,7 @@ last one we call; later versions of LibreOffice only add behind them.
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_size_t, c_ulonglong, c_void_p
 from typing import Any, ClassVar
@@ -22,14 +22,10 @@ from engine.converters.office.catalogue_places import MERGED, PROGRAM
 _PROFILE = b"file:///memfs/profile"
 # A dialog is cancelled before anybody could see it.
 _LOADING = b"Batch=true"
-# LibreOfficeKitOptionalFeatures and LibreOfficeKitCallbackType of LibreOfficeKitEnums.h.
-_ASK_FOR_PASSWORDS = 1 << 0
-_CALLBACK_DOCUMENT_PASSWORD = 20
+# LibreOfficeKitOptionalFeatures of LibreOfficeKitEnums.h: comments are drawn here, by nobody else.
+_NO_TILED_ANNOTATIONS = 1 << 3
 
-_Callback = CFUNCTYPE(None, c_int, c_char_p, c_void_p)
 _Unused = c_void_p
-# What LibreOfficeKitDocumentType calls them.
-TYPES = ("text", "sheet", "slides", "drawing", "other")
 
 
 class _OfficeCalls(ctypes.Structure):
@@ -37,28 +33,20 @@ class _OfficeCalls(ctypes.Structure):
         ("size", c_size_t),
         ("destroy", _Unused),
         ("document_load", _Unused),
-        ("get_error", CFUNCTYPE(c_void_p, c_void_p)),
-        ("document_load_with_options", CFUNCTYPE(c_void_p, c_void_p, c_char_p, c_char_p)),
-        ("free_error", CFUNCTYPE(None, c_void_p)),
-        ("register_callback", CFUNCTYPE(None, c_void_p, _Callback, c_void_p)),
+        ("get_error", _Unused),
+        ("document_load_with_options", c_void_p),  # of the office, a URL, options: a document
+        ("free_error", _Unused),
+        ("register_callback", _Unused),
         ("get_filter_types", _Unused),
         ("set_optional_features", CFUNCTYPE(None, c_void_p, c_ulonglong)),
-        ("set_document_password", CFUNCTYPE(None, c_void_p, c_char_p, c_char_p)),
-        ("get_version_info", CFUNCTYPE(c_void_p, c_void_p)),
     ]
 
 
 class _DocumentCalls(ctypes.Structure):
     _fields_: ClassVar = [
         ("size", c_size_t),
-        ("destroy", CFUNCTYPE(None, c_void_p)),
-        ("save_as", CFUNCTYPE(c_int, c_void_p, c_char_p, c_char_p, c_char_p)),
-        ("get_document_type", CFUNCTYPE(c_int, c_void_p)),
-        ("get_parts", CFUNCTYPE(c_int, c_void_p)),
-        ("get_part_page_rectangles", _Unused),
-        ("get_part", _Unused),
-        ("set_part", _Unused),
-        ("get_part_name", CFUNCTYPE(c_void_p, c_void_p, c_int)),
+        ("destroy", c_void_p),
+        ("save_as", c_void_p),  # of the document, a URL, a format, options: not 0 if written
     ]
 
 
@@ -66,10 +54,6 @@ class _Object(ctypes.Structure):
     """What both kinds of pointers point to."""
 
     _fields_: ClassVar = [("calls", c_void_p)]
-
-
-class Locked(Exception):
-    """The document asked for a password, and what it got, if anything, does not open it."""
 
 
 class Unreadable(Exception):
@@ -88,10 +72,6 @@ class Kit:
         self._merged.libreofficekit_hook_2.argtypes = (c_char_p, c_char_p)
         self._merged.libreofficekit_hook_2.restype = c_void_p
         self._office = 0
-        # Made here, in the zygote: a closure needs memory that a worker may not have.
-        self._hear = _Callback(self._on_callback)
-        self._password: bytes | None = None
-        self._asked = 0
 
     def prepare(self) -> None:
         """Load all that can be loaded before the fork. Raises RuntimeError."""
@@ -105,41 +85,24 @@ class Kit:
         self._office = self._merged.libreofficekit_hook_2(PROGRAM.encode(), _PROFILE)
         if not self._office:
             raise RuntimeError("LibreOffice cannot be started")
-        calls = self._calls
-        calls.register_callback(self._office, self._hear, None)
-        calls.set_optional_features(self._office, _ASK_FOR_PASSWORDS)
+        self._calls.set_optional_features(self._office, _NO_TILED_ANNOTATIONS)
 
     @contextmanager
-    def opened(self, path: str, *, password: str = "") -> Iterator["Document"]:
-        """The document in this file. Raises Locked, Unreadable."""
-        self._password, self._asked = password.encode() or None, 0
-        address = self._calls.document_load_with_options(
-            self._office, f"file://{path}".encode(), _LOADING
-        )
+    def opened(self, path: str) -> Iterator["Document"]:
+        """The document in this file. Raises Unreadable."""
+        load = self._calls.document_load_with_options
+        address = _guarded(load, self._office, f"file://{path}".encode(), _LOADING, b"")
         if not address:
-            self._forget_error()
-            raise Locked if self._asked else Unreadable
+            raise Unreadable
         document = Document(address)
-        try:
-            yield document
-        finally:
-            document.close()
+        yield document
+        # Only where all went well: after a failure it is in no state to be called again. It gives
+        # up here, too, with documents that it repaired; nobody misses what it leaves then.
+        document.close()
 
     @property
     def _calls(self) -> Any:
         return _table(self._office, _OfficeCalls)
-
-    def _on_callback(self, kind: int, payload: bytes, _: int) -> None:
-        """Answer the question for a password: the first time with it, then by giving up."""
-        if kind == _CALLBACK_DOCUMENT_PASSWORD:
-            self._asked += 1
-            answer = self._password if self._asked == 1 else None
-            self._calls.set_document_password(self._office, payload, answer)
-
-    def _forget_error(self) -> None:
-        """Free the message, unread: it may quote the file."""
-        if message := self._calls.get_error(self._office):
-            self._calls.free_error(message)
 
 
 class Document:
@@ -149,44 +112,35 @@ class Document:
         self._address = address
         self._calls: Any = _table(address, _DocumentCalls)
 
-    @property
-    def type(self) -> str:
-        """Which application has it: one of TYPES."""
-        number: int = self._calls.get_document_type(self._address)
-        return TYPES[number] if number < len(TYPES) else TYPES[-1]
-
-    def parts(self) -> list[str]:
-        """The names of its sheets or slides."""
-        return [
-            _text(self._calls.get_part_name(self._address, number))
-            for number in range(self._calls.get_parts(self._address))
-        ]
-
     def save(self, path: str, kind: str, options: str = "") -> None:
         """Write it in the format that LibreOffice knows by this extension. Raises Unwritable."""
         place = f"file://{path}".encode()
-        if not self._calls.save_as(self._address, place, kind.encode(), options.encode()):
+        written = _guarded(
+            self._calls.save_as, self._address, place, kind.encode(), options.encode()
+        )
+        # The answer is an int, in the lower half of what was returned.
+        if not written & 0xFFFF_FFFF:
             raise Unwritable
 
     def close(self) -> None:
         """Let go of it."""
-        self._calls.destroy(self._address)
+        _guarded(self._calls.destroy, self._address, b"", b"", b"")
+
+
+def _guarded(call: int, address: int, *texts: bytes) -> int:
+    """Call one of the kit's functions; 0 where it gave up (`memfs/guard.c`)."""
+    gave_up = c_int()
+    answer: int | None = _guarded_call(call, address, *texts, ctypes.byref(gave_up))
+    return answer or 0
 
 
 def _table(address: int, calls: type[ctypes.Structure]) -> Any:
     return calls.from_address(_Object.from_address(address).calls)
 
 
-def _text(address: int | None) -> str:
-    """A string that is ours to free."""
-    if not address:
-        return ""
-    text = ctypes.string_at(address).decode(errors="replace")
-    _free(address)
-    return text
-
-
-_free: Callable[[int], None] = CFUNCTYPE(None, c_void_p)(("free", ctypes.CDLL(None)))
+_guarded_call = CFUNCTYPE(
+    c_void_p, c_void_p, c_void_p, c_char_p, c_char_p, c_char_p, POINTER(c_int)
+)(("guarded_call", ctypes.CDLL(None)))
 
 
 @functools.cache

@@ -31,7 +31,6 @@ def written(options: PdfOptions) -> str:
         settings |= {
             "ExportBookmarks": options.bookmarks,
             "ExportNotes": options.comments == "notes",
-            "ExportNotesInMargin": options.comments == "margin",
             "ExportFormFields": options.forms,
             "IsSkipEmptyPages": not options.blank_pages,
         }

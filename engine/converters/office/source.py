@@ -14,6 +14,7 @@ import msoffcrypto
 import olefile
 from msoffcrypto.exceptions import DecryptionError, InvalidKeyError
 
+from engine.converters.office import odf
 from engine.errors import PasswordRequired, SourceTooComplex, SourceUnreadable
 from engine.job import Buffer
 
@@ -49,7 +50,6 @@ class Source(NamedTuple):
 
     content: Buffer
     kind: str  # the format, also of one that was encrypted
-    password: str  # what is left for LibreOffice to open it with
     warnings: tuple[str, ...]
 
 
@@ -63,13 +63,12 @@ def examine(upload: Buffer, kind: str, password: str) -> Source:
         content, was_encrypted = _decrypted(upload, password)
         if was_encrypted:
             warnings.append(DECRYPTED)
-            password = ""
     start = bytes(content[:8])
     if start.startswith(_ZIP):
         return _examine_archive(content, kind, password, warnings)
     if start == _OLE and _has_macro_streams(content):
         warnings.append(MACROS)
-    return Source(content, kind, password, tuple(warnings))
+    return Source(content, kind, tuple(warnings))
 
 
 def _decrypted(upload: Buffer, password: str) -> tuple[Buffer, bool]:
@@ -103,7 +102,7 @@ def _examine_archive(content: Buffer, kind: str, password: str, warnings: list[s
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return Source(content, kind, password, tuple(warnings))
+        return Source(content, kind, tuple(warnings))
     with archive:
         parts = archive.infolist()
         if len(parts) > _PARTS_MAX or sum(one.file_size for one in parts) > _UNPACKED_BYTES_MAX:
@@ -111,16 +110,43 @@ def _examine_archive(content: Buffer, kind: str, password: str, warnings: list[s
                 f"the document unpacks to more than {_PARTS_MAX} parts or"
                 f" {_UNPACKED_BYTES_MAX >> 20} MiB, the limits"
             )
-        if _is_encrypted_odf(archive):
+        if odf.is_encrypted(_part(archive, odf.MANIFEST)):
             if not password:
                 raise _locked("pass its password in the option password")
-            warnings.append(DECRYPTED)
+            content = _readable_odf(archive, password)
+            return _examine_archive(content, kind, "", [*warnings, DECRYPTED])
+        _check_whole(archive)
         kind = _kind(archive, kind)
         if any(_MACRO_PARTS.search(one.filename) for one in parts):
             warnings.append(MACROS)
         if _has_links(archive):
             warnings.append(LINKS)
-    return Source(content, kind, password, tuple(warnings))
+    return Source(content, kind, tuple(warnings))
+
+
+def _readable_odf(archive: zipfile.ZipFile, password: str) -> bytes:
+    try:
+        return odf.decrypted(archive, password, _UNPACKED_BYTES_MAX)
+    except (LookupError, OSError, ValueError, RuntimeError, EOFError) as error:
+        raise SourceUnreadable("the document cannot be read: it is damaged") from error
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise SourceUnreadable("the document cannot be read: it is damaged") from error
+
+
+def _check_whole(archive: zipfile.ZipFile) -> None:
+    """LibreOffice would repair what it can, and nobody would learn what is missing."""
+    try:
+        damaged = archive.testzip()
+    except (OSError, ValueError, RuntimeError, EOFError, NotImplementedError) as error:
+        raise _damaged() from error
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged() from error
+    if damaged is not None:
+        raise _damaged()
+
+
+def _damaged() -> SourceUnreadable:
+    return SourceUnreadable("the document cannot be read: it is damaged or cut off")
 
 
 def _kind(archive: zipfile.ZipFile, kind: str) -> str:
@@ -132,10 +158,6 @@ def _kind(archive: zipfile.ZipFile, kind: str) -> str:
                     return found
         raise SourceUnreadable("what is encrypted here is no document that is known")
     return kind
-
-
-def _is_encrypted_odf(archive: zipfile.ZipFile) -> bool:
-    return b"encryption-data" in _part(archive, "META-INF/manifest.xml")
 
 
 def _has_links(archive: zipfile.ZipFile) -> bool:

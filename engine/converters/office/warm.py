@@ -8,7 +8,7 @@ from msoffcrypto.format import doc97, ooxml, ppt97, xls97
 from PIL import Image
 
 from engine.converter import Work
-from engine.converters.office import convert, kit, settings, source, store
+from engine.converters.office import convert, kit, odf, settings, source, store
 from engine.converters.office.catalogue_options import ImageOptions, TextPdfOptions
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
@@ -25,6 +25,15 @@ _TYPES = (
     b' ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
     b'<Override PartName="/word/document.xml" ContentType="application/vnd.openxmlformats'
     b'-officedocument.wordprocessingml.document.main+xml"/></Types>'
+)
+_MANIFEST = (
+    '<manifest:file-entry manifest:full-path="content.xml"><manifest:encryption-data'
+    ' manifest:checksum-type="#sha256-1k" manifest:checksum="AAAA"><manifest:algorithm'
+    ' manifest:algorithm-name="http://www.w3.org/2001/04/xmlenc#aes256-cbc"'
+    ' manifest:initialisation-vector="AAAAAAAAAAAAAAAAAAAAAA=="/><manifest:key-derivation'
+    ' manifest:key-derivation-name="PBKDF2" manifest:iteration-count="1" manifest:salt="AAAA"/>'
+    '<manifest:start-key-generation manifest:start-key-generation-name="#sha256"/>'
+    "</manifest:encryption-data></manifest:file-entry>"
 )
 _PARTS = {
     "[Content_Types].xml": _TYPES,
@@ -67,7 +76,10 @@ def _warm_examination() -> None:
         for name, content in _PARTS.items():
             archive.writestr(name, content)
     ooxml.OOXMLFile(io.BytesIO(plain.getvalue())).encrypt(_SECRET, locked)
-    for content in (plain.getvalue(), locked.getvalue()):
+    with zipfile.ZipFile(odf_locked := io.BytesIO(), "w") as archive:
+        archive.writestr(odf.MANIFEST, _MANIFEST)
+        archive.writestr("content.xml", bytes(16))
+    for content in (plain.getvalue(), locked.getvalue(), odf_locked.getvalue()):
         for password in ("", _SECRET, "wrong"):
             _attempt(content, password)
             _attempt(content[: len(content) // 2], password)

@@ -107,6 +107,11 @@ int ftruncate(int descriptor, off_t size)
     return memfs_has(descriptor) ? memfs_resize(descriptor, size) : next(descriptor, size);
 }
 
+int ftruncate64(int descriptor, off_t size)
+{
+    return ftruncate(descriptor, size);
+}
+
 int pipe(int ends[2])
 {
     return memfs_pipe(ends);
