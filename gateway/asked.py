@@ -27,8 +27,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     receipt: bool
     # Where the result is to be stored: for how many seconds.
     stored_s: float | None = None
-    # The handle of a stored file that is converted, in place of a body.
-    file: str | None = None
+    # The handles of stored files that are converted, in place of a body.
+    files: tuple[str, ...] = ()
 
     @property
     def digests(self) -> bool:
@@ -43,11 +43,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def asked_of(request: web.Request, limits: FileLimits | None = None) -> Asked:
     """Read it; with limits, a result may be stored. Raises RequestMalformed, OptionInvalid."""
-    options = options_of(request)
-    file, stored_s = None, None
-    if limits is not None:
-        file = options.pop(FILE, None)
-        stored_s = _stored_s(options, limits)
+    options = options_of(request, apart=FILE if limits else None)
+    stored_s = _stored_s(options, limits) if limits else None
     return Asked(
         source=request.match_info["source"],
         target=request.match_info["target"],
@@ -55,17 +52,18 @@ def asked_of(request: web.Request, limits: FileLimits | None = None) -> Asked:
         key=idempotency.checked_key(request.headers.get(idempotency.HEADER)),
         receipt=receipt_desk.wanted(request),
         stored_s=stored_s,
-        file=file,
+        files=tuple(request.query.getall(FILE, ())) if limits else (),
     )
 
 
-def options_of(request: web.Request) -> dict[str, str]:
+def options_of(request: web.Request, *, apart: str | None = None) -> dict[str, str]:
     """The query as options. A name that comes twice is refused: which one counts is a guess.
 
-    Raises OptionInvalid.
+    What is called `apart` is left out. Raises OptionInvalid.
     """
-    options = dict(request.query)
-    if len(options) < len(request.query):
+    given = [(name, value) for name, value in request.query.items() if name != apart]
+    options = dict(given)
+    if len(options) < len(given):
         twice = next(name for name in options if len(request.query.getall(name)) > 1)
         raise OptionInvalid(f"{twice[:40]}: this option is given more than once")
     return options

@@ -66,7 +66,9 @@ STORING_PARAMETERS = (
     Parameter(
         name=FILE,
         place="query",
-        description="The handle of a stored file that is converted; then there is no body.",
+        description="The handle of a stored file that is converted; then there is no body. "
+        "Several, in their order, where the converter takes several files.",
+        type=list[str],
     ),
 )
 CONVERSION_HEADERS = (

@@ -1,10 +1,11 @@
 """A request's files on their way to a worker: gathered here while small, passed on while large.
 
-A small body or a form is gathered in memory, and takes a worker when it has a slot: under overload
-nothing is forked for those who only wait. A large raw body is looked at (its first 64 KiB tell the
-format) and from then on goes piece by piece into the pipe of a worker that receives it without a
-slot; this process holds one piece, whatever the file's size. A ZIP or an OLE container shows what
-it is at its end as well, so it is gathered whatever its size.
+A stored file (`gateway/storing.py`) comes as a body does. A small body or a form is gathered in
+memory, and takes a worker when it has a slot: under overload nothing is forked for those who only
+wait. A large raw body is looked at (its first 64 KiB tell the format) and from then on goes piece
+by piece into the pipe of a worker that receives it without a slot; this process holds one piece,
+whatever the file's size. A ZIP or an OLE container shows what it is at its end as well, so it is
+gathered whatever its size.
 
 Copies of a payload's byte in this process, from the socket's buffer in the kernel to the pipe's:
 one read into the scratch buffer, one into the piece that `Body` queues, and then
@@ -33,6 +34,7 @@ from gateway.receipts import Digest, digest
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Gathering, Wiper
 from ledger.credits.operation import IdempotencyKey
+from ledger.files.files import StoredFile
 
 # Beyond this many bytes a hash takes longer than a hop to another thread and back.
 HASH_INLINE_BYTES_MAX = 256 * 1024
@@ -74,6 +76,7 @@ def check(request: web.Request, *, several: bool, storable: bool = False) -> Non
     asked = asked_of(request, app[state.LEDGER].files.limits if storable else None)
     request[state.ASKED] = asked
     storing.check(request)
+    several = several or len(asked.files) > 1
     converter = engine.check(asked.source, asked.target, asked.options, several=several)
     if converter is not None:
         engine.check_room(converter.family, account=account)
@@ -93,7 +96,11 @@ async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterat
     if uploads.is_multipart(request):
         yield await _gathered(request, await uploads.read_parts(request, config, hold), wiper)
         return
-    arrival = await _arrival(request, config, hold)
+    stored = await storing.sources(request, hold)
+    if len(stored) > 1:
+        yield await _gathered(request, await storing.gathered(stored), wiper)
+        return
+    arrival = _stored(stored[0]) if stored else _sent(request, config, hold)
     head = Gathering(min(arrival.announced or 0, config.stream_over_bytes))
     try:
         async with aclosing(arrival.pieces):
@@ -107,16 +114,15 @@ async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterat
         head.wipe()
 
 
-async def _arrival(request: web.Request, config: UploadConfig, hold: Hold) -> Arrival:
-    """The request's body, or the stored file that it names."""
-    handle = request[state.ASKED].file
-    if handle is None:
-        return Arrival(
-            announced=request.content_length,
-            name=uploads.claimed_name(request),
-            pieces=uploads.arriving(request, config, hold),
-        )
-    file = await storing.source(request, handle, hold)
+def _sent(request: web.Request, config: UploadConfig, hold: Hold) -> Arrival:
+    return Arrival(
+        announced=request.content_length,
+        name=uploads.claimed_name(request),
+        pieces=uploads.arriving(request, config, hold),
+    )
+
+
+def _stored(file: StoredFile) -> Arrival:
     return Arrival(announced=file.bytes, name=file.name, pieces=file.pieces())
 
 

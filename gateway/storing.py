@@ -7,7 +7,7 @@ hangs up before, an error and a drain take the file back and refund. A gateway t
 has given a stored file away; never the other way round.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
@@ -15,8 +15,9 @@ import msgspec
 from aiohttp import hdrs, web
 
 from gateway import downloads, state
-from gateway.errors import RequestMalformed, UploadTooLarge
-from gateway.uploads import Hold
+from gateway.errors import RequestMalformed, UploadPartsExceeded, UploadTooLarge
+from gateway.uploads import Hold, Upload
+from gateway.wiping import Gathering
 from ledger.files.files import Stored, StoredFile
 from ledger.files.sealing import CHUNK_BYTES
 
@@ -38,12 +39,17 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(request: web.Request) -> None:
-    """Refuse what the head of a conversion gives away. Raises StoreOff, RequestMalformed."""
-    asked = request[state.ASKED]
-    if asked.stored_s is not None or asked.file is not None:
+    """Refuse what the head of a conversion gives away.
+
+    Raises StoreOff, RequestMalformed, UploadPartsExceeded.
+    """
+    asked, most = request[state.ASKED], request.app[state.SETTINGS].upload.files_max
+    if asked.stored_s is not None or asked.files:
         check_on(request)
-    if asked.file is not None and request.can_read_body:
+    if asked.files and request.can_read_body:
         raise RequestMalformed("file= names the stored file to convert: send no body with it")
+    if len(asked.files) > most:
+        raise UploadPartsExceeded(f"one request converts at most {most} files")
 
 
 def check_on(request: web.Request) -> None:
@@ -51,14 +57,33 @@ def check_on(request: web.Request) -> None:
     request.app[state.LEDGER].files.demand()
 
 
-async def source(request: web.Request, handle: str, hold: Hold) -> StoredFile:
-    """A stored file to convert. Raises FileUnknown, UploadTooLarge, MemoryFull."""
+async def sources(request: web.Request, hold: Hold) -> list[StoredFile]:
+    """The stored files to convert. Raises FileUnknown, UploadTooLarge, MemoryFull."""
     files, most = request.app[state.LEDGER].files, request.app[state.SETTINGS].upload.bytes_max
-    file = await files.open(handle, request[state.CALLER].account_id)
-    if file.bytes > most:
+    account_id = request[state.CALLER].account_id
+    found = [await files.open(handle, account_id) for handle in request[state.ASKED].files]
+    size = sum(file.bytes for file in found)
+    if size > most:
         raise UploadTooLarge(f"one request converts at most {most} bytes")
-    hold.grow_to(file.bytes)
-    return file
+    hold.grow_to(size)
+    return found
+
+
+async def gathered(found: Sequence[StoredFile]) -> list[Upload]:
+    """Stored files in memory, in their order. Raises FileUnknown where one goes meanwhile."""
+    rooms = [Gathering(file.bytes) for file in found]
+    try:
+        for file, room in zip(found, rooms, strict=True):
+            async with aclosing(file.pieces()) as pieces:
+                async for piece in pieces:
+                    room.add(piece)
+        return [
+            Upload(body=room.whole(), name=file.name)
+            for file, room in zip(found, rooms, strict=True)
+        ]
+    finally:
+        for room in rooms:
+            room.wipe()
 
 
 @asynccontextmanager

@@ -34,7 +34,8 @@ from ledger.files.handle import Handle, new_handle, parse_handle, parse_id
 from ledger.files.limits import FileLimits
 from ledger.files.sealing import CHUNK_BYTES, Seal, chunks_of, new_half
 
-# Room for a file of unknown size grows by this much: few locks, and little is kept from others.
+# Room for a file of unknown size doubles, up to steps of this much: few locks, and little is kept
+# from others.
 _ROOM_BYTES = 16 * CHUNK_BYTES
 # The slowest client that is borne takes a minute for a chunk; a dead writer's room comes back soon.
 _PATIENCE = timedelta(minutes=5)
@@ -128,7 +129,7 @@ class Files:
         writer = FileWriter(self._database, self._turns, self.limits, account_id)
         whole = False
         try:
-            await writer.make_room(_ROOM_BYTES if expected is None else expected)
+            await writer.make_room(CHUNK_BYTES if expected is None else expected)
             yield writer
             whole = writer.kept
         finally:
@@ -261,7 +262,8 @@ class FileWriter:
     async def _send(self, *, last: bool) -> None:
         self.bytes += self._filled
         if self.bytes > self._room:
-            await self.make_room(max(self.bytes, self._room + _ROOM_BYTES))
+            step = min(self._room, _ROOM_BYTES)
+            await self.make_room(max(self.bytes, self._room + step))
         with memoryview(self._chunk) as chunk, chunk[: self._filled] as plain:
             sealed = self._seal.close(self._number, plain, last=last)
         async with self._turns, self._database.session() as connection:

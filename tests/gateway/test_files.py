@@ -1,14 +1,17 @@
 """Stored results and uploads over HTTP: what a customer can do with them, and nobody else."""
 
+import io
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import pikepdf
 import pytest
 
 from engine import registry
+from engine.engine import Engine
 from gateway import state
 from gateway.api.files import span_of
 from gateway.asked import FILE, LIFETIME, STORE
@@ -112,6 +115,43 @@ async def test_a_conversion_takes_a_stored_upload_and_a_stored_result(
     assert service.app[state.MEMORY].taken == 0
 
 
+async def test_several_stored_files_are_converted_in_their_order(
+    service: Service, customer: Customer
+) -> None:
+    handles = [
+        (await upload(service, customer, document(pages))).json["handle"] for pages in (1, 2)
+    ]
+    query = "&".join(f"file={handle}" for handle in (*handles, handles[0]))
+    reply = await service.ask(
+        "POST", f"/v1/convert/pdf/pdf?operation=merge&{query}", headers=customer.headers
+    )
+    assert reply.status == 200, reply.body
+    with pikepdf.open(io.BytesIO(reply.body)) as merged:
+        assert len(merged.pages) == 4
+    await service.quiet()
+    assert await service.kinds(customer) == ["consumption"]
+    assert service.app[state.MEMORY].taken == 0
+    await service.ledger.files.delete(handles[1], customer.account_id)
+    gone = await service.ask(
+        "POST", f"/v1/convert/pdf/pdf?operation=merge&{query}", headers=customer.headers
+    )
+    assert (gone.status, gone.json["code"]) == (404, "file-unknown")
+
+
+async def test_stored_files_are_bounded_as_uploads_are(
+    engine: Engine, ledger: Ledger, customer: Customer
+) -> None:
+    limits = {"bytes_max": 1000, "files_max": 2}
+    async with listening(engine, ledger, upload=limits) as strict:
+        handle = (await upload(strict, customer, bytes(600))).json["handle"]
+        for times, code in ((2, "upload-too-large"), (3, "too-many-files")):
+            query = "&".join([f"file={handle}"] * times)
+            reply = await strict.ask(
+                "POST", f"/v1/convert/pdf/pdf?operation=merge&{query}", headers=customer.headers
+            )
+            assert (reply.status, reply.json["code"]) == (413, code)
+
+
 async def test_a_file_that_comes_without_its_length_is_stored(
     service: Service, customer: Customer
 ) -> None:
@@ -125,10 +165,10 @@ async def test_a_file_that_comes_without_its_length_is_stored(
 
 
 async def test_an_upload_to_be_stored_takes_two_chunks_of_memory_whatever_its_size(
-    engine: object, ledger: Ledger, customer: Customer
+    engine: Engine, ledger: Ledger, customer: Customer
 ) -> None:
     limits = {"in_flight_bytes_max": 2 * CHUNK_BYTES}
-    async with listening(engine, ledger, upload=limits) as narrow:  # type: ignore[arg-type]
+    async with listening(engine, ledger, upload=limits) as narrow:
         body = bytes(5 * CHUNK_BYTES)
         reply = await upload(narrow, customer, body)
         assert (reply.status, reply.json["bytes"]) == (201, len(body))

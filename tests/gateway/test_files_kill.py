@@ -23,7 +23,6 @@ LEASE_S = 1.0
 OPENING = 100
 # Where the gateway dies: is the result's handle with the client, and what was it charged?
 DEATHS = {
-    Stage.CONVERTED: (False, 0),  # not stored yet
     Stage.RESPONDING: (False, 0),  # stored; nobody knows the handle
     Stage.DELIVERED: (True, 0),  # the handle is out, the debit is open: given away
     Stage.SETTLED: (True, 1),

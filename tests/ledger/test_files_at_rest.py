@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import hmac
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -10,16 +12,22 @@ import asyncpg
 import pytest
 
 from ledger.accounts.accounts import Account
+from ledger.embedded import EmbeddedPostgres
+from ledger.errors import FileUnknown, LedgerUnavailable
 from ledger.files.files import FileWriter
 from ledger.files.handle import parse_handle
 from ledger.ledger import Ledger
+from ledger.migrate import migrate
 from ledger.postgres_binaries import find_binaries
-from tests.postgres import TEST_DSN, Server
+from ledger.settings import LedgerSettings
+from tests.ledger.waiting import eventually
+from tests.postgres import TEST_DSN, Server, private_home
 
 pytestmark = pytest.mark.skipif(TEST_DSN is not None, reason="looks into the server's own folder")
 
 CANARY = b"canary: the customer's own words, 7d1e, "
 NAME = "canary-name-7d1e.pdf"
+PEPPER = b"a pepper for tests, not a secret"
 
 
 @pytest.fixture
@@ -150,3 +158,42 @@ def _key(writer: FileWriter) -> bytes:
     key = hmac.digest(extracted, info + b"\x01", hashlib.sha256)
     assert hmac.digest(extracted, key + info + b"\x02", hashlib.sha256) == writer._seal.proof
     return key
+
+
+async def test_a_stop_in_order_keeps_stored_files_and_a_crash_empties_the_store() -> None:
+    with private_home() as home:
+        async with EmbeddedPostgres(home, durable=False) as postgres:
+            await migrate(postgres.dsn)
+            async with Ledger.connect(LedgerSettings(dsn=postgres.dsn, pepper=PEPPER)) as ledger:
+                account = await ledger.accounts.create("Ada", 1)
+                async with ledger.files.write(account.id) as writer:
+                    await writer.add(CANARY)
+                    kept = await writer.keep(media_type="", name=None, lifetime_s=600)
+        async with EmbeddedPostgres(home, durable=False) as postgres:
+            settings = LedgerSettings(dsn=postgres.dsn, pepper=PEPPER)
+            async with Ledger.connect(settings) as ledger:
+                file = await ledger.files.open(kept.handle, account.id)
+                assert [bytes(piece) async for piece in file.pieces()] == [CANARY]
+            first = postgres.pid
+            assert first is not None
+            os.kill(first, signal.SIGKILL)
+            await eventually(lambda: _has_another_pid(postgres, first))
+            await eventually(lambda: _lets_in(settings))
+            async with Ledger.connect(settings) as ledger:
+                with pytest.raises(FileUnknown):
+                    await ledger.files.open(kept.handle, account.id)
+                assert await ledger.files.list(account.id) == []
+                # The money is as it was.
+                assert await ledger.balance(account.id) == 1
+
+
+async def _has_another_pid(postgres: EmbeddedPostgres, pid: int) -> bool:
+    return postgres.pid not in (None, pid)
+
+
+async def _lets_in(settings: LedgerSettings) -> bool:
+    try:
+        async with Ledger.connect(settings):
+            return True
+    except LedgerUnavailable:
+        return False
