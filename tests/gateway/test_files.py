@@ -1,10 +1,13 @@
 """Stored results and uploads over HTTP: what a customer can do with them, and nobody else."""
 
+import base64
+import hashlib
 import io
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pikepdf
@@ -16,6 +19,7 @@ from gateway import state
 from gateway.api.files import span_of
 from gateway.asked import FILE, LIFETIME, STORE
 from gateway.errors import RangeUnsatisfiable
+from gateway.receipt_keys import ReceiptKeys
 from gateway.stages import Stage
 from ledger.files.limits import FileLimits
 from ledger.files.sealing import CHUNK_BYTES
@@ -86,10 +90,19 @@ async def test_several_results_are_stored_as_one_archive(
     assert file.body[:4] == b"PK\x03\x04"
 
 
-async def test_a_stored_result_can_have_a_receipt(service: Service, customer: Customer) -> None:
-    headers = {"Prefer": "receipt"}
-    reply = await service.convert("png/webp", picture(), customer, headers, store="true")
-    assert reply.status == 201  # the test's home holds no key, so there is no receipt to see
+async def test_a_receipt_of_a_stored_result_is_of_what_is_stored(
+    service: Service, customer: Customer, tmp_path: Path
+) -> None:
+    async with listening(service.engine, service.ledger) as desk:
+        object.__setattr__(desk.app[state.RECEIPTS], "keys", ReceiptKeys(tmp_path))
+        headers = {"Prefer": "receipt"}
+        reply = await desk.convert("png/webp", picture(), customer, headers, store="true")
+        assert (reply.status, reply.headers["Preference-Applied"]) == (201, "receipt")
+        body = (await look(desk, customer, reply.json["url"])).body
+        await desk.quiet()
+    payload = reply.headers["X-Ephemera-Receipt"].split(".")[1]
+    told = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="))
+    assert told["output"] == {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
