@@ -16,8 +16,17 @@ from engine.converters.office.catalogue_options import (
 
 Value = bool | int | str
 
+
+class _Short(int):
+    """A number that the filter takes only in 16 bits."""
+
+
 _VERSIONS = {"pdf-1.6": 16, "pdf-1.7": 17, "pdf-a-1b": 1, "pdf-a-2b": 2, "pdf-a-3b": 3}
 _GREY = 0x808080
+# A watermark runs from corner to corner, in tenths of a degree. Its letters' height, in points, is
+# such that they fit on the diagonal of A4; a letter is about 0.7 times as wide as it is high.
+_SLANT = _Short(450)
+_DIAGONAL, _LETTER_MAX = 1200, 120
 # The kit takes the text apart at commas, to look for words of its own; a comma in a value must not
 # look like one. This stands for it meanwhile.
 _COMMA = "\0"
@@ -67,7 +76,12 @@ def _common(options: PdfOptions) -> dict[str, Value]:
     if options.pages != "1-":
         settings["PageRange"] = options.pages
     if options.watermark:
-        settings |= {"Watermark": options.watermark, "WatermarkColor": _GREY}
+        settings |= {
+            "Watermark": options.watermark,
+            "WatermarkColor": _GREY,
+            "WatermarkFontHeight": min(_LETTER_MAX, _DIAGONAL // len(options.watermark)),
+            "WatermarkRotateAngle": _SLANT,
+        }
     return settings
 
 
@@ -77,6 +91,8 @@ def _json(settings: Mapping[str, Value]) -> str:
 
 
 def _typed(value: Value) -> dict[str, str]:
+    if isinstance(value, _Short):
+        return {"type": "short", "value": str(value)}
     if isinstance(value, bool):
         return {"type": "boolean", "value": "true" if value else "false"}
     return {
