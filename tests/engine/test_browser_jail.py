@@ -66,10 +66,12 @@ async def traced(file: Path) -> None:
             attached = tracer.stderr.readline().decode()
             if "attached" not in attached:
                 pytest.skip(f"strace may not attach here: {attached.strip()}")
-            for target in ("pdf", "png"):
-                assert not (await converted(server, sample("page.html"), target)).error
-            tracer.send_signal(signal.SIGINT)
-            tracer.stderr.read()
+            try:
+                for target in ("pdf", "png"):
+                    assert not (await converted(server, sample("page.html"), target)).error
+            finally:
+                tracer.send_signal(signal.SIGINT)
+                tracer.stderr.read()
     finally:
         await server.close()
 
