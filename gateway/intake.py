@@ -93,12 +93,12 @@ async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterat
     Raises the upload errors of `gateway.errors`, the refusals of `engine.errors`, FileUnknown.
     """
     config = request.app[state.SETTINGS].upload
-    if uploads.is_multipart(request):
-        yield await _gathered(request, await uploads.read_parts(request, config, hold), wiper)
-        return
     stored = await storing.sources(request, hold)
     if len(stored) > 1:
         yield await _gathered(request, await storing.gathered(stored), wiper)
+        return
+    if not stored and uploads.is_multipart(request):
+        yield await _gathered(request, await uploads.read_parts(request, config, hold), wiper)
         return
     arrival = _stored(stored[0]) if stored else _sent(request, config, hold)
     head = Gathering(min(arrival.announced or 0, config.stream_over_bytes))

@@ -232,7 +232,9 @@ def _has_it_already(request: web.Request, file: StoredFile) -> bool:
 
 
 def _wanted_range(request: web.Request, file: StoredFile) -> str | None:
-    """The Range header, unless it goes on with another file (RFC 9110, section 13.1.5)."""
+    """The Range header of a GET, unless it goes on with another file (RFC 9110, 13.1.5, 14.2)."""
+    if request.method != hdrs.METH_GET:
+        return None
     if request.headers.get(hdrs.IF_RANGE, _etag(file)).strip() != _etag(file):
         return None
     return request.headers.get(hdrs.RANGE)
