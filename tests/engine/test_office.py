@@ -210,11 +210,16 @@ def test_an_encrypted_opendocument_opens_with_its_password(lo: Office) -> None:
     assert "Plain words" in judges.words(pdf)
 
 
-def _with_parts(name: str, parts: dict[str, bytes]) -> bytes:
-    made = io.BytesIO((FILES / name).read_bytes())
-    with zipfile.ZipFile(made, "a") as archive:
+def _with_parts(
+    name: str, parts: dict[str, bytes], *, without: str = "", instead: bytes = b""
+) -> bytes:
+    """A document with further parts, and one of its own replaced."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(FILES / name) as old, zipfile.ZipFile(made, "w") as new:
+        for part in old.namelist():
+            new.writestr(part, instead if part == without else old.read(part))
         for part, content in parts.items():
-            archive.writestr(part, content)
+            new.writestr(part, content)
     return made.getvalue()
 
 
@@ -237,6 +242,13 @@ def test_a_damaged_document_is_refused(lo: Office) -> None:
     at = whole.index(b"word/document.xml") + 100
     whole[at : at + 200] = bytes(200)
     assert lo.convert(bytes(whole), "pdf", source="docx").error == "SourceUnreadable"
+    for name, part in (
+        ("letter.docx", "word/document.xml"),
+        ("sums.xlsx", "xl/workbook.xml"),
+        ("deck.pptx", "ppt/presentation.xml"),
+    ):
+        cut = _with_parts(name, {}, without=part, instead=b"<w:cut")
+        assert lo.convert(cut, "pdf", source=name[-4:]).error == "SourceUnreadable"
     old = lo.convert("letter.docx", "doc").file
     assert lo.convert(old[:3000], "pdf", source="doc").error in {
         "SourceUnreadable",

@@ -9,6 +9,7 @@ import re
 import zipfile
 import zlib
 from typing import Any, NamedTuple
+from xml.parsers import expat
 
 import msoffcrypto
 import olefile
@@ -28,6 +29,8 @@ _KINDS = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx"}
 _PARTS_MAX = 20_000
 # All parts unpacked: LibreOffice holds several times of this, and has 2 GiB.
 _UNPACKED_BYTES_MAX = 1024 * 1024 * 1024
+# Of a text that is no XML any more LibreOffice makes an empty page, and does not say so.
+_TEXT_PART = "word/document.xml"
 # A part that is searched here; relations and lists of fonts are small.
 _PART_BYTES_MAX = 4 * 1024 * 1024
 
@@ -141,8 +144,20 @@ def _check_whole(archive: zipfile.ZipFile) -> None:
         raise _damaged() from error
     except (zipfile.BadZipFile, zlib.error) as error:
         raise _damaged() from error
-    if damaged is not None:
+    if damaged is not None or not _is_well_formed(archive, _TEXT_PART):
         raise _damaged()
+
+
+def _is_well_formed(archive: zipfile.ZipFile, name: str) -> bool:
+    """Whether this part is XML, or is not there."""
+    try:
+        with archive.open(name) as part:
+            expat.ParserCreate().ParseFile(part)
+    except KeyError:
+        return True
+    except expat.ExpatError:
+        return False
+    return True
 
 
 def _damaged() -> SourceUnreadable:
