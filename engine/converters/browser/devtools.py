@@ -25,9 +25,9 @@ _ARGUMENTS = (
     "--disable-breakpad",
     "--disable-gpu",
     "--disable-software-rasterizer",
-    # No profile: nothing is remembered, and there is nowhere to write to.
+    # No profile: nothing is remembered, and there is nowhere to write to. The folder has to exist.
     "--incognito",
-    "--user-data-dir=/nonexistent",
+    "--user-data-dir=/usr/lib/chromium",
     "--disable-background-networking",
     "--disable-component-update",
     "--mute-audio",
