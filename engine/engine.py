@@ -202,7 +202,8 @@ class Engine:
         Raises ValueError for an unknown family, EngineUnavailable where a new one does not start:
         the old one then goes on.
         """
-        names = (family,) if family else tuple(self._pools)
+        awake = (name for name, pool in self._pools.items() if not pool.resting)
+        names = (family,) if family else tuple(awake)
         for name in names:
             with _new_zygote(name):
                 await self._pool(name).recycle("asked")

@@ -23,7 +23,10 @@ OWNERS = {
     "av": ("engine/converters/media/",),
     "blurhash": ("engine/converters/image/",),
     "brotli": ("engine/converters/misc/",),
-    "cryptography": ("gateway/receipt", "engine/converters/signing/", "ledger/files/"),
+    "cryptography": (
+        "gateway/receipt", "ledger/files/", "engine/converters/office/",
+        "engine/converters/signing/",
+    ),
     # In the converters: to reach libraries that their wrappers do not reach all of.
     "ctypes": (
         "sandbox/", "engine/converters/office/", "engine/converters/pdf/",

@@ -28,7 +28,7 @@ from tests.engine.real_workers import convert_all
 convert = of_family("archive")
 
 _FILES = {"readme.txt": b"hello\n" * 20, "docs/\u00fcber.txt": bytes(range(256)) * 40, "empty": b""}
-_SECRET = "secret"  # noqa: S105  # protects nothing
+_SECRET = "secret"  # protects nothing
 _TIME = 1_700_000_000
 
 

@@ -20,7 +20,7 @@ _REFUSALS = {
     "TargetImpossible",
     "ConversionOutOfMemory",
 }
-_SECRET = "root:"  # noqa: S105  # how a list of users begins
+_SECRET = "root:"  # how a list of users begins
 
 
 @pytest.fixture(scope="module")

@@ -194,6 +194,6 @@ def test_an_encrypted_document_asks_for_its_password_and_a_wrong_page_is_impossi
     operation: str,
 ) -> None:
     assert operate(operation, sample("encrypted.pdf")).error == "PasswordRequired"
-    opened = operate(operation, sample("encrypted.pdf"), password="open sesame")  # noqa: S106  # the sample's
+    opened = operate(operation, sample("encrypted.pdf"), password="open sesame")  # the sample's
     assert any("not encrypted" in warning for warning in opened.warnings)
     assert operate(operation, sample("nine.pdf"), pages="10").error == "TargetImpossible"

@@ -74,7 +74,7 @@ async def test_every_order_is_given_by_name_and_found_in_the_audit(
         assert "0 bytes written" in now
 
         assert "at least one limit" in ops("set-limit", "--family", "image", code=65)
-        assert "known are image, pdf" in ops("recycle", "--family", "nope", code=65)
+        assert "known are image, " in ops("recycle", "--family", "nope", code=65)
         assert ">= 1" in ops("resize", "--slots", "0", code=64)
         ops("resize", code=64)
 

@@ -192,6 +192,7 @@ async def test_an_upload_to_be_stored_takes_two_chunks_of_memory_whatever_its_si
         assert narrow.app[state.MEMORY].taken == 0
 
 
+@pytest.mark.claim("C-STORE-4")
 async def test_every_handle_that_opens_nothing_gets_the_same_404(
     service: Service, customer: Customer
 ) -> None:

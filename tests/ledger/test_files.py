@@ -258,6 +258,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("move", MOVES)
+@pytest.mark.claim("C-STORE-5")
 async def test_a_chunk_that_was_tampered_with_in_the_database_does_not_open(
     ledger: Ledger, account: Account, books: asyncpg.Connection, move: str
 ) -> None:
@@ -356,6 +357,7 @@ async def test_a_writer_that_was_given_up_is_told_and_leaves_nothing(
     assert await rows(books) == dict.fromkeys(TABLES, 0)
 
 
+@pytest.mark.claim("C-STORE-3")
 async def test_a_thousand_expired_files_leave_the_tables_empty(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
@@ -389,6 +391,7 @@ async def test_a_sweep_spares_what_lives_and_tells_how_full_the_store_is(
     assert [one.id for one in await ledger.files.list(account.id)] == [keep.id]
 
 
+@pytest.mark.claim("C-STORE-3")
 def test_every_minute_has_a_sweep_even_where_each_second_one_fails() -> None:
     """In an hour of fake time."""
     times = []

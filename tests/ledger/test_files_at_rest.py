@@ -75,6 +75,7 @@ def spellings(secret: bytes) -> list[bytes]:
     return [secret, secret.hex().encode(), base64.b64encode(secret)]
 
 
+@pytest.mark.claim("C-STORE-1")
 async def test_a_dump_of_every_table_holds_neither_content_nor_name_nor_secret(
     server: Server, database: str, kept: Kept
 ) -> None:
@@ -101,6 +102,7 @@ async def test_a_dump_of_every_table_holds_neither_content_nor_name_nor_secret(
     assert kept.file_id.encode() not in without
 
 
+@pytest.mark.claim("C-STORE-1")
 async def test_the_key_is_in_no_column(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
@@ -116,6 +118,7 @@ async def test_the_key_is_in_no_column(
                 assert not any(spelling in seen for spelling in spellings(key))
 
 
+@pytest.mark.claim("C-STORE-2")
 async def test_the_write_ahead_log_knows_nothing_of_a_stored_file(
     server: Server, kept: Kept, books: asyncpg.Connection, folder: Path
 ) -> None:
