@@ -5,6 +5,7 @@ Gaussian window of 11 pixels, sigma 1.5. Of a colour picture it is taken of luma
 weighted 6 : 1 : 1, so that who saves on colour does not get that for nothing.
 """
 
+import functools
 import io
 import re
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 _SIGMA, _RADIUS = 1.5, 5
 _STEADY, _LIVELY = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _WEIGHTS = (6, 1, 1)
+_PAGES_KEPT = 32
 
 
 def similarity(one: Image.Image, other: Image.Image) -> float:
@@ -67,6 +69,8 @@ def pages(document: bytes) -> int:
     return int(found[1]) if found else 0
 
 
+# The pages of one document are looked at beside those of several others.
+@functools.lru_cache(maxsize=_PAGES_KEPT)
 def drawn(document: bytes, page: int, dpi: int) -> Image.Image:
     """A page as poppler draws it, in colour."""
     chosen = ["-f", str(page), "-l", str(page), "-singlefile"]
