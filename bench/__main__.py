@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 # Not asked unless named: they run for minutes and answer with pass or fail.
-ONLY_BY_NAME = {"soak", "chaos", "hostile", "sniff_corpus", "office_corpus"}
+ONLY_BY_NAME = {
+    *("soak", "chaos", "hostile", "sniff_corpus", "office_corpus"),
+    *("catalogue", "quality", "quality_pdf"),
+}
 
 
 def questions() -> dict[str, str]:

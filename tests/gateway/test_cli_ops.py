@@ -185,7 +185,10 @@ async def test_a_watched_status_comes_again_until_it_is_interrupted(
     with serving(home, **database):
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            [EPHEMERA, "ops", "status", "--watch"], stdout=theirs, env=environment(home, **database)
+            # What is started in the background inherits that interrupts are ignored.
+            ["env", "--default-signal=INT", EPHEMERA, "ops", "status", "--watch"],
+            stdout=theirs,
+            env=environment(home, **database),
         )
         os.close(theirs)
         seen = b""

@@ -14,7 +14,7 @@ from ledger.credits.operation import Kind, Operation, Status
 from ledger.errors import DebitLapsed, InsufficientCredits, LedgerUnavailable
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
-from tests.ledger.waiting import eventually, turn_taken, writer_waits
+from tests.ledger.waiting import turn_taken, writer_waits
 
 # Written by triggers of the test, on the server's side, for every row that moves or marks credits.
 WATCH = """
@@ -34,13 +34,6 @@ create trigger watch after insert or update or delete on credits.open_debit
     for each row execute function public.watch();
 create trigger watch after insert or update on credits.idempotency_key
     for each row execute function public.watch();
-"""
-
-
-# Who stands in front of the turn, and since which transaction it sees the world.
-WAITERS = """
-select backend_xmin from pg_locks join pg_stat_activity using (pid)
- where not granted and relation = 'credits.turn'::regclass
 """
 
 
@@ -185,23 +178,6 @@ end $$;
 create trigger count_try before update on credits.account
     for each statement execute function credits.count_try();
 """
-
-
-async def test_gateways_wait_for_their_turn_without_a_snapshot(
-    account: Account, books: asyncpg.Connection, settings: LedgerSettings
-) -> None:
-    """A snapshot taken before the turn would be stale after it, and the batch refused (40001)."""
-    async with Ledger.connect(settings) as one, Ledger.connect(settings) as two:
-        async with turn_taken(books):
-            sent = [asyncio.create_task(_debit(gateway, account)) for gateway in (one, two)]
-
-            async def both_wait() -> bool:
-                return len(await books.fetch(WAITERS)) == 2
-
-            await eventually(both_wait)
-            snapshots = [row["backend_xmin"] for row in await books.fetch(WAITERS)]
-        await asyncio.gather(*sent)
-    assert snapshots == [None, None]
 
 
 async def test_gateways_that_meet_follow_each_other_instead_of_failing_each_other(

@@ -61,7 +61,8 @@ async def _at_rest(service: Service, client: Client) -> list[int]:
         while True:
             now = await client.until(lambda now: not now["conversions"])
             # The gateway; a guardian, a zygote and some spares a family.
-            wanted = 1 + sum(2 + family["spares"] for family in now["engine"]["families"])
+            awake = [one for one in now["engine"]["families"] if not one["resting"]]
+            wanted = 1 + sum(2 + family["spares"] for family in awake)
             with suppress(FileNotFoundError):  # one that ended while we looked
                 if len(found := _processes(service)) == wanted:
                     return found

@@ -84,7 +84,7 @@ def _shrink(picture: Stream, factor: float, quality: int) -> int:
         image = image.resize((width, height), Image.Resampling.LANCZOS)
     old = len(picture.read_raw_bytes())
     jpeg = io.BytesIO()
-    image.save(jpeg, "JPEG", quality=quality, optimize=True)
+    image.save(jpeg, "JPEG", quality=quality, optimize=True, progressive=True)
     packed = None if was_lossy else _packed(image)
     lossless = packed is not None and len(jpeg.getvalue()) > _CLEARLY_A_PHOTOGRAPH * len(packed)
     content = packed if lossless and packed is not None else jpeg.getvalue()
