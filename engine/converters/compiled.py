@@ -16,10 +16,18 @@ from pathlib import Path
 _FLAGS = ("-std=gnu17", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared")
 
 
-def build(library: Path, sources: Sequence[Path], *, purpose: str) -> int:
+def build(
+    library: Path,
+    sources: Sequence[Path],
+    *,
+    purpose: str,
+    headers: Sequence[Path] = (),
+    flags: Sequence[str] = (),
+) -> int:
     """Build it if needed; the exit code is 0 where it is there, 1 where nothing can compile."""
+    flags = (*_FLAGS, *flags)
     stamp = library.with_suffix(".stamp")
-    wanted = _hash(sources)
+    wanted = _hash((*sources, *headers), flags)
     if library.exists() and stamp.exists() and stamp.read_text() == wanted:
         return 0
     compiler = _compiler()
@@ -32,14 +40,14 @@ def build(library: Path, sources: Sequence[Path], *, purpose: str) -> int:
     library.parent.mkdir(parents=True, exist_ok=True)
     made = library.with_suffix(f".{os.getpid()}")
     names = [str(path) for path in sources]
-    subprocess.run([*compiler, *_FLAGS, "-o", str(made), *names], check=True)  # noqa: S603  # ours
+    subprocess.run([*compiler, *flags, "-o", str(made), *names], check=True)  # noqa: S603  # ours
     made.replace(library)
     stamp.write_text(wanted)
     return 0
 
 
-def _hash(sources: Sequence[Path]) -> str:
-    digest = hashlib.sha256(" ".join(_FLAGS).encode())
+def _hash(sources: Sequence[Path], flags: Sequence[str]) -> str:
+    digest = hashlib.sha256(" ".join(flags).encode())
     for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
