@@ -8,6 +8,8 @@ implementation by name in the same ones.
 """
 
 import functools
+import os
+import stat
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,7 +67,19 @@ _CATALOGUES = (
 
 def _is_installed(family: Family) -> bool:
     modules = all(find_spec(module) is not None for module in family.needs)
-    return modules and all(Path(path).exists() for path in family.needs_files)
+    files = all(Path(path).exists() for path in family.needs_files)
+    return modules and files and all(_is_reachable(Path(path)) for path in family.reads)
+
+
+def _is_reachable(path: Path) -> bool:
+    """Whether workers may come to what they read: root's are somebody else, whom a folder can stop.
+
+    What is not there needs nobody.
+    """
+    if os.geteuid() != 0 or not path.exists():
+        return True
+    enterable = all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
+    return enterable and bool(path.stat().st_mode & stat.S_IROTH)
 
 
 _INSTALLED = tuple(one for one in _CATALOGUES if _is_installed(one.FAMILY))

@@ -2,12 +2,17 @@
 
 import ast
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from engine import registry
 from engine.registry import FAMILIES, Family
 
 CONVERTERS = Path(__file__).parent.parent.parent / "engine" / "converters"
@@ -54,3 +59,19 @@ def _imports(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom):
         return [node.module or ""]
     return []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's workers are somebody else")
+def test_a_family_whose_files_its_workers_cannot_reach_does_not_exist() -> None:
+    family = next(one for one in FAMILIES if one.name == "image")
+    readable = Path(tempfile.mkdtemp())
+    try:
+        readable.chmod(0o755)
+        (readable / "font").write_bytes(b"")
+        (readable / "font").chmod(0o644)
+        reading = msgspec.structs.replace(family, reads=(str(readable / "font"), "/not/there"))
+        assert registry._is_installed(reading)
+        readable.chmod(0o700)
+        assert not registry._is_installed(reading)
+    finally:
+        shutil.rmtree(readable)
