@@ -24,7 +24,7 @@ OWNERS = {
     "blurhash": ("engine/converters/image/",),
     "brotli": ("engine/converters/misc/",),
     "cryptography": (
-        "gateway/receipt", "ledger/files/", "engine/converters/office/",
+        "gateway/receipt", "ledger/envelope.py", "ledger/files/", "engine/converters/office/",
         "engine/converters/signing/",
     ),
     # In the converters: to reach libraries that their wrappers do not reach all of.
@@ -40,6 +40,7 @@ OWNERS = {
     "imagecodecs": ("engine/converters/photo/", "engine/converters/raster/"),
     "imagequant": ("engine/converters/raster/",),
     "img2pdf": ("engine/converters/onpages.py",),
+    "joserfc": ("gateway/tokens/",),
     "lxml": ("engine/converters/",),
     "mozjpeg_lossless_optimization": ("engine/converters/image/",),
     "msoffcrypto": ("engine/converters/data/", "engine/converters/office/"),
