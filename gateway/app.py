@@ -33,7 +33,12 @@ DEBIT_SLACK_S = 60.0
 
 @asynccontextmanager
 async def compose(
-    settings: Settings, *, dsn: str, pepper: bytes, observers: Sequence[Observer] = ()
+    settings: Settings,
+    *,
+    dsn: str,
+    pepper: bytes,
+    keks: tuple[bytes, ...],
+    observers: Sequence[Observer] = (),
 ) -> AsyncIterator[web.Application]:
     """The whole service behind an application that is ready to listen.
 
@@ -43,7 +48,7 @@ async def compose(
         engine = await Engine.start(settings.engine)
         stack.push_async_callback(engine.close)
         ledger = await stack.enter_async_context(
-            Ledger.connect(ledger_settings(settings, dsn=dsn, pepper=pepper))
+            Ledger.connect(ledger_settings(settings, dsn=dsn, pepper=pepper, keks=keks))
         )
         app = build(settings, engine, ledger, observers)
         stack.push_async_callback(app[state.OPERATIONS].close)
@@ -79,7 +84,9 @@ def build(
     return app
 
 
-def ledger_settings(settings: Settings, *, dsn: str, pepper: bytes) -> LedgerSettings:
+def ledger_settings(
+    settings: Settings, *, dsn: str, pepper: bytes, keks: tuple[bytes, ...] = ()
+) -> LedgerSettings:
     """What the ledger is told, from what the operator said.
 
     A debit must outlive the longest wait, conversion and download together, and an operator may
@@ -89,6 +96,7 @@ def ledger_settings(settings: Settings, *, dsn: str, pepper: bytes) -> LedgerSet
     return LedgerSettings(
         dsn=dsn,
         pepper=pepper,
+        keks=keks,
         pooled=settings.ledger.pooled,
         lease_s=settings.ledger.lease_s,
         debit_lifetime_s=settings.engine.wait_max_s

@@ -26,7 +26,9 @@ ENV_PREFIX = "EPHEMERA__"
 HOME_VARIABLE = "EPHEMERA_HOME"
 CONFIG_VARIABLE = "EPHEMERA_CONFIG"
 # May come from a file instead, as `<name>_file`: systemd credentials, mounted secrets.
-SECRETS = frozenset({("ledger", "dsn"), ("ledger", "pepper"), ("server", "operator_token")})
+SECRETS = frozenset(
+    {("ledger", "dsn"), ("ledger", "pepper"), ("ledger", "kek"), ("server", "operator_token")}
+)
 
 # Of a token that can stop the service from afar: 16 random hexadecimal digits are 64 bits.
 TOKEN_CHARS_MIN = 16
@@ -110,6 +112,9 @@ class LedgerConfig(_Section, frozen=True, kw_only=True):
     dsn: str = ""
     # Keys the hashes of API keys. Empty: made once and kept in EPHEMERA_HOME.
     pepper: str = ""
+    # Seal secrets that must be read again: 64 hexadecimal digits each (ephemera envelope new-key),
+    # the last one seals, all open. Empty: one is made and kept in EPHEMERA_HOME.
+    kek: str = ""
     # pgbouncer in transaction mode stands between.
     pooled: bool = False
     # How long after its last heart-beat a dead process's open debits are refunded. Three beats fit,

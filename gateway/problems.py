@@ -119,6 +119,8 @@ KINDS: Mapping[type[Exception], Kind] = {
         "ledger-unavailable", 503, "Ledger unavailable", retryable=True, retry_after_s=BUSY_S
     ),
     ledger.LedgerFault: UNFORESEEN,
+    ledger.DamagedEnvelope: UNFORESEEN,
+    ledger.EnvelopeMissing: UNFORESEEN,
     ledger.FileUnknown: Kind("file-unknown", 404, "No such stored file"),
     ledger.FileDamaged: UNFORESEEN,
     ledger.FileLapsed: Kind("file-lapsed", 503, "File came too slowly", retryable=True),

@@ -155,11 +155,13 @@ async def _service(
     settings: Settings, observers: Sequence[Observer]
 ) -> AsyncIterator[web.Application]:
     home.prepare(settings.home)
-    pepper = home.pepper(settings)
+    pepper, keks = home.pepper(settings), home.keks(settings)
     async with database(settings) as found:
         for name in await migrate(found.owner_dsn):
             log.info("migrated", migration=name)
-        async with compose(settings, dsn=found.app_dsn, pepper=pepper, observers=observers) as app:
+        async with compose(
+            settings, dsn=found.app_dsn, pepper=pepper, keks=keks, observers=observers
+        ) as app:
             yield app
 
 

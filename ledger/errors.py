@@ -91,6 +91,14 @@ class StoreOff(LedgerError):
     """The operator lets nothing be stored. Ask for the result itself instead."""
 
 
+class DamagedEnvelope(LedgerError):
+    """A sealed secret is not what was put at its place. Nothing of it is given out."""
+
+
+class EnvelopeMissing(LedgerError):
+    """The key that something is sealed with is not among ours: the operator has to add it."""
+
+
 class LedgerUnavailable(LedgerError):
     """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
 

@@ -35,6 +35,7 @@ from ledger.credits.sweeper import Sweeper
 from ledger.credits.upkeep import Upkeep
 from ledger.credits.writer import Writer
 from ledger.database import Database
+from ledger.envelope import Envelope
 from ledger.errors import LedgerUnavailable
 from ledger.files.files import Files
 from ledger.files.sweeper import FileSweeper
@@ -54,6 +55,7 @@ class Ledger:
         keys: Keys,
         actions: Actions,
         files: Files,
+        envelope: Envelope,
         file_sweeper: FileSweeper,
         sweeper: Sweeper,
         upkeep: Upkeep,
@@ -65,6 +67,7 @@ class Ledger:
         self.keys = keys
         self.actions = actions
         self.files = files
+        self.envelope = envelope
         self.file_sweeper = file_sweeper
         self.sweeper = sweeper
         self.upkeep = upkeep
@@ -115,6 +118,7 @@ class Ledger:
                 keys=keys,
                 actions=Actions(database),
                 files=Files(database, settings.files),
+                envelope=Envelope(settings.keks),
                 file_sweeper=file_sweeper,
                 sweeper=sweeper,
                 upkeep=upkeep,

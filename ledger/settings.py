@@ -18,6 +18,9 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     # Keys the hashes of API keys: 16 to 64 random bytes that are not in the database, so that a
     # stolen dump of it is no list of keys.
     pepper: bytes
+    # Seal what must be read again (`envelope.py`): 32 bytes each, the last one seals. Without any,
+    # nothing of the kind can be kept.
+    keks: tuple[bytes, ...] = ()
     # pgbouncer in transaction mode stands between: no session state, no prepared statements.
     pooled: bool = False
     # One garbage collection or a busy machine must not cost the lease: three beats fit.

@@ -14,9 +14,11 @@ async def books(source: Source) -> AsyncIterator[Ledger]:
     """A ledger for the block; a private PostgreSQL that is not running is started for it."""
     settings = source.settings()
     home.prepare(settings.home)
-    pepper = home.pepper(settings)
+    pepper, keks = home.pepper(settings), home.keks(settings)
     async with (
         server.database(settings) as found,
-        Ledger.connect(ledger_settings(settings, dsn=found.app_dsn, pepper=pepper)) as ledger,
+        Ledger.connect(
+            ledger_settings(settings, dsn=found.app_dsn, pepper=pepper, keks=keks)
+        ) as ledger,
     ):
         yield ledger

@@ -14,6 +14,7 @@ from tests.gateway.service import Customer, Service, listening
 from tests.postgres import Server, serving
 
 PEPPER = b"a pepper for tests, not a secret"
+KEK = b"an envelope key, also no secret."
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,7 @@ async def engine() -> AsyncIterator[Engine]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def ledger(postgres: Server) -> AsyncIterator[Ledger]:
     async with postgres.database() as name:
-        settings = LedgerSettings(dsn=postgres.dsn(name), pepper=PEPPER)
+        settings = LedgerSettings(dsn=postgres.dsn(name), pepper=PEPPER, keks=(KEK,))
         async with Ledger.connect(settings) as ledger:
             yield ledger
 

@@ -13,6 +13,7 @@ from tests.postgres import Server, serving
 # Short, so that tests of leases take a second; no test waits for it otherwise.
 LEASE_S = 1.0
 PEPPER = b"a pepper for tests, not a secret"
+KEK = b"an envelope key, also no secret."
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,7 @@ async def database(server: Server) -> AsyncIterator[str]:
 
 @pytest.fixture
 def settings(server: Server, database: str) -> LedgerSettings:
-    return LedgerSettings(dsn=server.dsn(database), pepper=PEPPER, lease_s=LEASE_S)
+    return LedgerSettings(dsn=server.dsn(database), pepper=PEPPER, keks=(KEK,), lease_s=LEASE_S)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tests.postgres import Server, private_home, serving
 from tests.system.client import Client
 
 PEPPER = b"a pepper for tests, not a secret"
+KEK = b"an envelope key, also no secret."
 # A line short enough to overflow, and a log that says why a conversion failed.
 SETTINGS = {"EPHEMERA__ENGINE__WAITING_MAX": "8", "EPHEMERA__LOG__LEVEL": "info"}
 
@@ -55,6 +56,6 @@ def postgres() -> Iterator[Server]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ledger(postgres: Server) -> AsyncIterator[Ledger]:
     async with postgres.database() as name:
-        settings = LedgerSettings(dsn=postgres.dsn(name), pepper=PEPPER)
+        settings = LedgerSettings(dsn=postgres.dsn(name), pepper=PEPPER, keks=(KEK,))
         async with Ledger.connect(settings) as ledger:
             yield ledger
