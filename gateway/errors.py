@@ -4,6 +4,8 @@ The message is shown to the customer: the thing, the reason, the next step. `gat
 gives each its status; a test walks the subclasses and fails for a gap.
 """
 
+from collections.abc import Mapping, Sequence
+
 
 class GatewayError(Exception):
     """Root of the package."""
@@ -83,6 +85,25 @@ class RangeUnsatisfiable(GatewayError):
     def __init__(self, message: str, *, size: int) -> None:
         super().__init__(message)
         self.size = size
+
+
+class ParametersInvalid(GatewayError):
+    """Parameters of a compatible surface that cannot be honoured, each with its reasons."""
+
+    def __init__(self, parameters: Mapping[str, Sequence[str]]) -> None:
+        """`parameters`: what is wrong with each, by its name in that surface."""
+        super().__init__(
+            "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in parameters.items())
+        )
+        self.parameters = {name: tuple(reasons) for name, reasons in parameters.items()}
+
+
+class SurfaceRefused(GatewayError):
+    """A refusal that only a compatible surface knows; `code` stands in that surface's table."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ReceiptInvalid(GatewayError):

@@ -80,6 +80,8 @@ KINDS: Mapping[type[Exception], Kind] = {
         "draining", 503, "Service stopping", retryable=True, retry_after_s=DRAIN_S
     ),
     gateway.RangeUnsatisfiable: Kind("range-unsatisfiable", 416, "No such part"),
+    gateway.ParametersInvalid: Kind("parameters-invalid", 400, "Invalid parameters"),
+    gateway.SurfaceRefused: Kind("surface-refused", 400, "Refused by a compatible surface"),
     engine.FormatUnknown: Kind("format-unknown", 404, "Unknown format"),
     engine.ConversionUnsupported: Kind("conversion-unsupported", 422, "Unsupported conversion"),
     engine.OptionInvalid: Kind("option-invalid", 422, "Invalid option"),
