@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from engine.errors import SourceTooComplex
+from engine.errors import PasswordRequired, SourceTooComplex
 from engine.job import Buffer
 from sandbox.limits import MIB
 
@@ -80,6 +80,22 @@ class Lost:
     def warnings(self) -> tuple[str, ...]:
         """One sentence a reason, with how many members it is about."""
         return tuple(f"{reason}: {count}" for reason, count in self._counts.items())
+
+
+def locked() -> PasswordRequired:
+    """What is said of an encrypted archive without its password."""
+    return PasswordRequired(
+        "the archive is encrypted and this password does not open it;"
+        " pass its password in the option password"
+    )
+
+
+def is_special(mode: int, lost: Lost) -> bool:
+    """Whether a Unix mode is that of a link, a device, a pipe or a socket."""
+    if mode & 0o170000 in {0, 0o100000, 0o040000}:
+        return False
+    lost.note("links and devices, left out")
+    return True
 
 
 def safe_name(name: str, lost: Lost) -> str | None:

@@ -8,7 +8,6 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from calendar import timegm
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -20,9 +19,11 @@ from py7zr.exceptions import ArchiveError, UnsupportedCompressionMethodError
 from py7zr.io import MemIO, Py7zIO, WriterFactory
 
 from engine.converter import Work
-from engine.converters.archive.members import Budget, Lost, Member, safe_name
+from engine.converters.archive.members import Budget, Lost, Member, locked, safe_name
+from engine.converters.archive.unzip import Unzip
+from engine.converters.archive.zip_methods import WINDOW_MAX
 from engine.converters.archive.zst_frames import check_whole
-from engine.errors import PasswordRequired, SourceTooComplex, SourceUnreadable
+from engine.errors import SourceTooComplex, SourceUnreadable
 from engine.formats import find
 from engine.job import Buffer
 from sandbox.limits import MIB
@@ -30,12 +31,7 @@ from sandbox.limits import MIB
 _PIECE = 1 * MIB
 # A 7z comes out whole, since its members may share one stream.
 _SOLID_MAX = 512 * MIB
-# What zstd's own command line accepts without being asked (its --long=27).
-_WINDOW_MAX = 128 * MIB
 _EXECUTABLE = 0o111
-_AES_ZIP = 99
-_ENCRYPTED = 0x1
-_UTF8 = 0x800
 
 # It would ask psutil, which reads /proc; a worker can read no file.
 vars(seven)["get_memory_limit"] = lambda: 16 * MIB
@@ -53,7 +49,7 @@ def reading(source: str) -> Iterator[None]:
     try:
         yield
     except py7zr.exceptions.PasswordRequired as error:
-        raise _locked() from error
+        raise locked() from error
     except UnsupportedCompressionMethodError as error:
         raise SourceUnreadable(
             "the archive is compressed in a way that is not read here"
@@ -62,13 +58,6 @@ def reading(source: str) -> Iterator[None]:
         raise SourceUnreadable(
             f"the {find(source).title} cannot be read: it is damaged, cut off or of an unusual kind"
         ) from error
-
-
-def _locked() -> PasswordRequired:
-    return PasswordRequired(
-        "the archive is encrypted and this password does not open it;"
-        " pass its password in the option password"
-    )
 
 
 class Unpacking:
@@ -94,66 +83,8 @@ class Unpacking:
 
 
 def _zip_members(this: Unpacking) -> Iterator[Member]:
-    encoding = this.names_encoding
-    with zipfile.ZipFile(
-        io.BytesIO(this.upload), metadata_encoding=None if encoding == "auto" else encoding
-    ) as archive:
-        for entry in archive.infolist():
-            this.budget.count()
-            name = safe_name(_zip_name(entry, encoding), this.lost)
-            if name is None or _is_special(entry.external_attr >> 16, this.lost):
-                continue
-            modified = timegm((*entry.date_time, 0, 0, 0)) if entry.date_time[1] else None
-            if entry.is_dir():
-                yield Member(name=name, content=None, modified=modified)
-                continue
-            content = _zip_content(archive, entry, this)
-            executable = bool(entry.external_attr >> 16 & _EXECUTABLE)
-            yield Member(name=name, content=content, modified=modified, executable=executable)
-
-
-def _zip_name(entry: zipfile.ZipInfo, encoding: str) -> str:
-    """Many programs write UTF-8 and do not say so."""
-    if encoding != "auto" or entry.flag_bits & _UTF8:
-        return entry.filename
-    try:
-        return entry.filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return entry.filename
-
-
-def _zip_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, this: Unpacking) -> bytes:
-    if entry.flag_bits & _ENCRYPTED:
-        if entry.compress_type == _AES_ZIP:
-            raise SourceUnreadable(
-                "the ZIP archive is encrypted with AES, which is not read here; pack it as 7z"
-            )
-        if not this.password:
-            raise _locked()
-    try:
-        with archive.open(entry, pwd=this.password.encode() or None) as stream:
-            return _drained(stream, this.budget)
-    except RuntimeError as error:  # what zipfile says of a wrong password
-        if entry.flag_bits & _ENCRYPTED:
-            raise _locked() from error
-        raise
-
-
-def _drained(stream: Any, budget: Budget) -> bytes:
-    pieces = []
-    while piece := stream.read(_PIECE):
-        budget.take(len(piece))
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _is_special(mode: int, lost: Lost) -> bool:
-    """Whether a Unix mode is that of a link, a device, a pipe or a socket."""
-    kind = mode & 0o170000
-    if kind in {0, 0o100000, 0o040000}:
-        return False
-    lost.note("links and devices, left out")
-    return True
+    zipped = Unzip(this.upload, this.password, this.names_encoding, this.budget, this.lost)
+    yield from zipped.members()
 
 
 class _Counted(io.RawIOBase):
@@ -187,7 +118,7 @@ def opened(source: str, upload: Buffer) -> BinaryIO:
         stream = lzma.LZMAFile(raw)  # noqa: SIM115  # the caller reads it to its end
     elif source in {"zst", "tzst"}:
         check_whole(upload)
-        unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX)
+        unpacker = zstandard.ZstdDecompressor(max_window_size=WINDOW_MAX)
         stream = unpacker.stream_reader(raw, read_across_frames=True)
     else:
         stream = raw
@@ -313,7 +244,7 @@ def _seven_members(this: Unpacking) -> Iterator[Member]:
     except (lzma.LZMAError, zlib.error, ArchiveError, EOFError, ValueError) as error:
         # With a wrong password what comes out of the cipher is no stream of any kind.
         if this.password:
-            raise _locked() from error
+            raise locked() from error
         raise
 
 
