@@ -30,7 +30,7 @@ from ledger.errors import (
     StoreOff,
     StoreQuotaExceeded,
 )
-from ledger.files.handle import Handle, new_handle, parse_handle, parse_id
+from ledger.files.handle import Handle, new_handle, new_short_handle, parse_handle, parse_id
 from ledger.files.limits import FileLimits
 from ledger.files.sealing import CHUNK_BYTES, Seal, chunks_of, new_half
 
@@ -118,15 +118,16 @@ class Files:
 
     @asynccontextmanager
     async def write(
-        self, account_id: int, *, expected: int | None = None
+        self, account_id: int, *, expected: int | None = None, short: bool = False
     ) -> AsyncIterator["FileWriter"]:
-        """Begin a file, of so many bytes where that is known.
+        """Begin a file, of so many bytes where that is known; its handle may be a short one.
 
         What is not kept (`FileWriter.keep`) when the block ends, and what is when it ends by an
         exception, is deleted. Raises StoreOff, StoreFull, StoreQuotaExceeded, AccountFrozen.
         """
         self.demand()
-        writer = FileWriter(self._database, self._turns, self.limits, account_id)
+        handle = new_short_handle() if short else new_handle()
+        writer = FileWriter(self._database, self._turns, self.limits, account_id, handle)
         whole = False
         try:
             await writer.make_room(CHUNK_BYTES if expected is None else expected)
@@ -180,7 +181,12 @@ class FileWriter:
     """Seals what it is given, chunk by chunk; one chunk of it is here in the clear."""
 
     def __init__(
-        self, database: Database, turns: asyncio.Semaphore, limits: FileLimits, account_id: int
+        self,
+        database: Database,
+        turns: asyncio.Semaphore,
+        limits: FileLimits,
+        account_id: int,
+        handle: Handle,
     ) -> None:
         self.bytes = 0
         self.kept = False
@@ -188,7 +194,7 @@ class FileWriter:
         self._turns = turns
         self._limits = limits
         self._account_id = account_id
-        self._handle: Handle = new_handle()
+        self._handle = handle
         self._half = new_half()
         self._seal = Seal(self._handle, self._half, account_id)
         self._room = 0
@@ -247,6 +253,7 @@ class FileWriter:
         if row is None:
             raise _lapsed()
         self.kept = True
+        self.wipe()
         return Stored(
             handle=self._handle.text,
             id=self.file_id,
@@ -256,8 +263,9 @@ class FileWriter:
         )
 
     def wipe(self) -> None:
-        """Forget what is here in the clear."""
+        """Forget what is here in the clear, and its room: many files can be kept in one block."""
         self._chunk[:] = bytes(len(self._chunk))
+        self._chunk = bytearray()
 
     async def _send(self, *, last: bool) -> None:
         self.bytes += self._filled

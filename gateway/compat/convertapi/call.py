@@ -1,4 +1,4 @@
-"""What a client of ConvertAPI asked for, whichever of five encodings it chose; and what becomes of it.
+"""What a client of ConvertAPI asked for, in whichever of five encodings; and what becomes of it.
 
 A `Call` is decoded once, at the edge (`request.py`), and believed from there on. The maps
 (`parameters/`) turn it into a `Plan` in our own words, which `converting.py` runs.
