@@ -9,6 +9,6 @@ def touch() -> None:
     """Nothing to touch."""
 
 
-def handle(_: bytes, inputs: list[bytes]) -> tuple[bytes, list[bytes]]:
+def handle(_: bytes, inputs: list[bytes], __: object = None) -> tuple[bytes, list[bytes]]:
     """The inputs, as they came."""
     return b"echo", inputs

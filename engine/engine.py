@@ -26,6 +26,7 @@ from engine.keep import Owner
 from engine.line import Line
 from engine.passage import Asker, Delivery, Intake, Passage
 from engine.pool import Pool
+from engine.progress import Progress
 from engine.shares import Demand, shares
 from engine.status import Drained, EngineStatus, FamilyStatus, Paused, Recycled, Resized
 from sandbox.errors import SandboxError, SandboxUnavailable
@@ -98,16 +99,23 @@ class Engine:
 
     @asynccontextmanager
     async def conversion(
-        self, job: Job, *, account: str = "", account_weight: float = 1.0
+        self,
+        job: Job,
+        *,
+        account: str = "",
+        account_weight: float = 1.0,
+        progress: Progress | None = None,
     ) -> AsyncIterator[Delivery]:
         """Run a job in a worker that lives for it alone, or for its account under that policy.
 
         Waits in line when all slots are taken, where the account has `account_weight` turns for
         one of an ordinary account. The slot is free when the block begins; the worker lives until
-        its end. Raises EngineBusy, EngineDraining, EngineUnavailable, or the failure of the
-        conversion itself, from the block's end too.
+        its end. `progress` hears how far it is, where its converter says so (`engine/progress.py`).
+        Raises EngineBusy, EngineDraining, EngineUnavailable, or the failure of the conversion
+        itself, from the block's end too.
         """
-        async with self._conversion(job, self._asker(account, account_weight)) as delivery:
+        asker = self._asker(account, account_weight)
+        async with self._conversion(job, progress, asker=asker) as delivery:
             yield delivery
 
     @asynccontextmanager
@@ -253,7 +261,9 @@ class Engine:
         self._tending = asyncio.create_task(self._tend(), name="engine")
 
     @asynccontextmanager
-    async def _conversion(self, job: Job, asker: Asker) -> AsyncIterator[Delivery]:
+    async def _conversion(
+        self, job: Job, progress: Progress | None = None, *, asker: Asker
+    ) -> AsyncIterator[Delivery]:
         self._check_draining()
         planning.check_size(job, self._pools[job.family].limits.input_bytes_max)
         self._note_demand(job)
@@ -266,7 +276,7 @@ class Engine:
                     through.end()
                     await through.feed(upload)
                 through.end()
-                delivery = await through.go(asked_s)
+                delivery = await through.go(asked_s, progress)
             yield delivery
 
     @asynccontextmanager
@@ -369,13 +379,13 @@ class Engine:
 class Batch:
     """The conversions of one request. Made by `Engine.batch`."""
 
-    def __init__(self, conversion: Callable[[Job], AbstractAsyncContextManager[Delivery]]) -> None:
-        # As `Engine.conversion`, in a worker of this request.
+    def __init__(self, conversion: Callable[..., AbstractAsyncContextManager[Delivery]]) -> None:
+        # As `Engine.conversion`, of a job and a `progress`, in a worker of this request.
         self.conversion = conversion
 
-    async def convert(self, job: Job) -> Output:
+    async def convert(self, job: Job, progress: Progress | None = None) -> Output:
         """Convert one file. Raises as `Engine.convert` does; the batch goes on after it."""
-        async with self.conversion(job) as delivery:
+        async with self.conversion(job, progress) as delivery:
             return await delivery.whole()
 
 

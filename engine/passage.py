@@ -18,10 +18,12 @@ from engine.job import Bounds, Buffer, Job, Output, TaskRequest
 from engine.keep import Owner
 from engine.line import Line
 from engine.pool import Pool
+from engine.progress import Progress
 from engine.translation import REFUSED, checked, reason, translated
 from engine.workers import Held
 from sandbox.errors import SandboxError
 from sandbox.host import pipes
+from sandbox.wire import PARTS
 
 log = structlog.get_logger()
 
@@ -79,18 +81,23 @@ class Passage:
         """Say that the present input is complete."""
         self._held.worker.end()
 
-    async def go(self, asked_s: float) -> Delivery:
+    async def go(self, asked_s: float, progress: Progress | None = None) -> Delivery:
         """Convert, within a slot that the caller holds and asked for at `asked_s`."""
         worker, limits = self._held.worker, self._held.zygote.limits
         clock = asyncio.get_running_loop().time
         begun_s = clock()
-        head = await worker.go(deadline_s=limits.wall_s, output_bytes_max=limits.output_bytes_max)
+        head = await worker.go(
+            deadline_s=limits.wall_s,
+            output_bytes_max=limits.output_bytes_max,
+            progress=None if progress is None else lambda part: progress(part / PARTS),
+        )
         answer = checked(head)
         self._pool.counts.conversions += 1
         output = Output(
             target=self.job.target,
             files=(),
             warnings=answer.warnings,
+            names=answer.names,
             queue_s=begun_s - asked_s,
             convert_s=clock() - begun_s,
             cpu_s=answer.cpu_s,
@@ -126,14 +133,14 @@ class Intake:
         planning.check_size(self.job, self._input_bytes_max)
         await self._passage.feed(piece)
 
-    async def convert(self) -> Delivery:
+    async def convert(self, progress: Progress | None = None) -> Delivery:
         """Wait for a slot and convert: everything has arrived. Raises as `Engine.convert` does."""
         self._passage.end()
         asked_s = asyncio.get_running_loop().time()
         asker, family = self._passage.asker, self._passage.job.family
         async with self._line.slot(asker.account, family=family, weight=asker.weight):
             self._arrived()
-            return await self._passage.go(asked_s)
+            return await self._passage.go(asked_s, progress)
 
 
 def header(job: Job, bounds: Bounds) -> bytes:
@@ -145,6 +152,7 @@ def header(job: Job, bounds: Bounds) -> bytes:
             target=job.target,
             options=msgspec.to_builtins(job.options),
             bounds=bounds,
+            names=job.names,
         )
     )
 

@@ -15,6 +15,7 @@ from engine import errors, formats, planning, registry
 from engine.engine import Batch
 from engine.job import Buffer, Job, Output
 from engine.passage import Delivery
+from engine.progress import Progress, Shares
 from engine.registry import Converter
 from engine.wiping import wipe
 
@@ -63,20 +64,25 @@ def plan(source: str, steps: Sequence[Step], uploads: Sequence[Buffer]) -> Pipel
 
 @asynccontextmanager
 async def run(
-    pipeline: Pipeline, batch: Batch, done: Callable[[Job, Output], None]
+    pipeline: Pipeline,
+    batch: Batch,
+    done: Callable[[Job, Output], None],
+    progress: Progress | None = None,
 ) -> AsyncIterator[Delivery]:
     """Run all steps; the last one's result is still with its worker, and says all warnings.
 
-    `done` hears of every step. What a step made is wiped when the next one has it. Raises what a
-    step fails with, with its number in the sentence.
+    `done` hears of every step, `progress` how far all of them are. What a step made is wiped when
+    the next one has it. Raises what a step fails with, with its number in the sentence.
     """
     steps = pipeline.jobs
+    shares = Shares(progress, len(steps))
     outputs: list[Output] = []
     job = steps[0]
     async with contextlib.AsyncExitStack() as until_read:
         for number, following in enumerate(steps[1:], start=1):
             with _named(number, steps):
-                output = await batch.convert(job)
+                output = await batch.convert(job, shares.of(number - 1))
+                shares.done(number - 1)
                 for file in output.files:
                     until_read.callback(wipe, file)
                 done(job, output)
@@ -84,7 +90,8 @@ async def run(
                 outputs.append(output)
                 job = msgspec.structs.replace(following, inputs=(_only_file(output),))
         with _named(len(steps), steps):
-            delivery = await until_read.enter_async_context(batch.conversion(job))
+            last = batch.conversion(job, shares.of(len(steps) - 1))
+            delivery = await until_read.enter_async_context(last)
         done(job, delivery.output)
         _forget(outputs)
         delivery.output = _with_all_warnings([*outputs, delivery.output])

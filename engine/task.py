@@ -19,6 +19,7 @@ import msgspec
 from engine.converter import Family, Result, Work
 from engine.errors import EngineError
 from engine.job import Buffer, TaskReply, TaskRequest
+from engine.progress import Tell, heard_by
 from engine.registry import FAMILIES, by_name
 
 _DETAIL_MAX = 500
@@ -27,11 +28,16 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(TaskRequest)
 
 
-def handle(header: bytes, inputs: Sequence[Buffer]) -> tuple[bytes, list[Buffer]]:
-    """Run one conversion. The header is a TaskRequest; the answer a TaskReply and its files."""
+def handle(
+    header: bytes, inputs: Sequence[Buffer], tell: Tell | None = None
+) -> tuple[bytes, list[Buffer]]:
+    """Run one conversion. The header is a TaskRequest; the answer a TaskReply and its files.
+
+    `tell` hears how far it is, where somebody wants to know.
+    """
     before = _cpu_s()
     try:
-        with _silence():
+        with _silence(), heard_by(tell):
             result = _run(_decoder.decode(header), tuple(inputs))
     except EngineError as error:
         reply = TaskReply(error=type(error).__name__, detail=str(error)[:_DETAIL_MAX])
@@ -45,7 +51,7 @@ def handle(header: bytes, inputs: Sequence[Buffer]) -> tuple[bytes, list[Buffer]
     except Exception as error:  # noqa: BLE001  # the border to foreign code: see the module's first lines
         detail = f"the converter failed unexpectedly ({type(error).__name__})"
         return _encoder.encode(TaskReply(error="ConversionCrashed", detail=detail)), []
-    reply = TaskReply(warnings=result.warnings, cpu_s=_cpu_s() - before)
+    reply = TaskReply(warnings=result.warnings, cpu_s=_cpu_s() - before, names=result.names)
     return _encoder.encode(reply), list(result.files)
 
 
@@ -60,6 +66,7 @@ def _run(request: TaskRequest, inputs: tuple[Buffer, ...]) -> Result:
         inputs=inputs,
         options=options,
         bounds=request.bounds,
+        names=request.names,
     )
     result: Result = _resolve(converter.run)(work)
     return result

@@ -7,7 +7,7 @@ workers, as the pool keeps count of them.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.job import Buffer
@@ -62,8 +62,17 @@ class Worker(Protocol):
     def end(self) -> None:
         """Say that the present input is complete."""
 
-    async def go(self, *, deadline_s: float, output_bytes_max: int) -> ReplyHead:
-        """Have it convert. Raises a SandboxError however the process ends otherwise."""
+    async def go(
+        self,
+        *,
+        deadline_s: float,
+        output_bytes_max: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> ReplyHead:
+        """Have it convert. Raises a SandboxError however the process ends otherwise.
+
+        `progress` hears how many hundredths are done.
+        """
 
     async def read(self, room: memoryview) -> None:
         """Fill `room` with the next bytes of its files. Raises a SandboxError."""

@@ -41,7 +41,7 @@ SPANS: dict[Stage, tuple[str, Stage]] = {
 # the first one. A label that is not here yet is `other`: the sets stay closed whatever comes.
 REASONS = (
     *("crashed", "segfault", "abort", "bus", "exit", "killed"),
-    *("violation", "memory", "cpu", "deadline", "reply", "output", "refused"),
+    *("violation", "memory", "cpu", "deadline", "reply", "progress", "output", "refused"),
     *("zygote_died", "gone", "unavailable", "draining"),
 )
 CAUSES = ("asked", "limits", "crashes", "age", "restart", "died", "hangs")

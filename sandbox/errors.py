@@ -85,6 +85,12 @@ class ReplyInvalid(SandboxError):
     reason = "reply"
 
 
+class ProgressInvalid(ReplyInvalid):
+    """What the worker said of its progress was out of range, went backwards, or was not asked."""
+
+    reason = "progress"
+
+
 class ReplyTooLarge(SandboxError):
     """The worker announced more output than its limit allows."""
 

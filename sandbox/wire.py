@@ -6,9 +6,14 @@ Both directions speak records: one byte of kind, a u32 length, that many bytes (
           DATA    bytes of the current input           (as many records as the sender likes)
           END     the current input is complete        (one for each input, in order)
           GO      convert now                          (so receiving never occupies a slot)
+          WATCH   convert now, and say meanwhile how far it is; in place of GO
     down  READY   the worker's attestation
           REFUSED why the worker cannot serve, in place of READY: no customer's byte is here yet
+          PART    u32 hundredths that are done, before REPLY: each more than the one before
           REPLY   header (the record's length), u32 number of files, u64 size of each, the files
+
+A PART is as long as what a REPLY begins with, so whoever reads one asks for the same bytes either
+way, and there are at most 100, because each is more than the one before.
 
 The declared size of an input is a ceiling, not a promise: a sender that does not know the length
 of an upload declares its limit, and END says where the input ended. That costs address space,
@@ -22,9 +27,9 @@ was checked against a cap: a worker's answer is hostile until proven otherwise.
 
 import io
 import struct
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
-from sandbox.errors import ReplyInvalid, ReplyTooLarge, RequestInvalid
+from sandbox.errors import ProgressInvalid, ReplyInvalid, ReplyTooLarge, RequestInvalid
 
 Buffer = bytes | bytearray | memoryview
 
@@ -34,8 +39,9 @@ EXIT_FAILED = 70
 EXIT_MEMORY = 71
 EXIT_REFUSED = 72
 
-# A header is names, options and bounds in msgpack: a few hundred bytes. 64 KiB is a generous lie.
-HEADER_BYTES_MAX = 64 * 1024
+# A header is names, options and bounds in msgpack: a few hundred bytes, and what a thousand files
+# are called where that matters (255 KiB); twice that is a generous lie.
+HEADER_BYTES_MAX = 512 * 1024
 # An attestation, or one sentence.
 NOTICE_BYTES_MAX = 16 * 1024
 # A merge of a thousand documents is the largest request anybody has described.
@@ -47,7 +53,10 @@ DATA_BYTES_MAX = 1024 * 1024 * 1024
 # What writev takes at once (IOV_MAX of Linux).
 PIECES_MAX = 1024
 
-_HEADER, _DATA, _END, _GO, _READY, _REFUSED, _REPLY = b"HDEGRXA"
+# What a conversion is divided into where it says how far it is.
+PARTS = 100
+
+_HEADER, _DATA, _END, _GO, _WATCH, _READY, _REFUSED, _PART, _REPLY = b"HDEGWRXPA"
 
 _HEAD = struct.Struct("<BI")
 _REPLY_HEAD = struct.Struct("<BII")
@@ -55,6 +64,7 @@ _U32 = struct.Struct("<I")
 
 END = _HEAD.pack(_END, 0)
 GO = _HEAD.pack(_GO, 0)
+WATCH = _HEAD.pack(_WATCH, 0)
 
 Script = Generator[memoryview, None, None]
 
@@ -89,6 +99,8 @@ class RequestReader(Reader):
         self._input_bytes_max = input_bytes_max
         self.header = b""
         self.inputs: list[bytes] = []
+        # Whether the host wants to hear how far the conversion is.
+        self.watched = False
         super().__init__()
 
     def _read(self) -> Script:
@@ -106,7 +118,7 @@ class RequestReader(Reader):
         self.header = bytes(header[:length])
         for ceiling in declared:
             yield from self._input(ceiling)
-        yield from self._head(_GO)
+        self.watched = (yield from self._record(_GO, _WATCH))[0] == _WATCH
 
     def _input(self, ceiling: int) -> Script:
         # BytesIO hands its own bytes out and takes them back: calloc's untouched zero pages are
@@ -124,13 +136,16 @@ class RequestReader(Reader):
         self.inputs.append(file.getvalue())
 
     def _head(self, *kinds: int) -> Generator[memoryview, None, int]:
-        """Read the head of one record of one of these kinds; its length (0 for END and GO)."""
+        """Read the head of one record of one of these kinds; its length (0 for END)."""
+        return (yield from self._record(*kinds))[1]
+
+    def _record(self, *kinds: int) -> Generator[memoryview, None, tuple[int, int]]:
         head = bytearray(_HEAD.size)
         yield memoryview(head)
         kind, length = _HEAD.unpack(head)
-        if kind not in kinds or (length == 0) != (kind in (_END, _GO)):
+        if kind not in kinds or (length == 0) != (kind in (_END, _GO, _WATCH)):
             raise RequestInvalid("a record out of place")
-        return int(length)
+        return kind, length
 
 
 class ReadyReader(Reader):
@@ -145,6 +160,8 @@ class ReadyReader(Reader):
         head = bytearray(_HEAD.size)
         yield memoryview(head)
         kind, length = _HEAD.unpack(head)
+        if kind == _PART:
+            raise ProgressInvalid("the worker spoke of progress after its reply")
         if kind not in (_READY, _REFUSED) or length > NOTICE_BYTES_MAX:
             raise ReplyInvalid("the worker did not announce itself")
         notice = bytearray(length)
@@ -158,11 +175,15 @@ class ReadyReader(Reader):
 class ReplyReader(Reader):
     """The host's side of a reply: its `header` and the `sizes` of its files, whose bytes follow.
 
-    Raises ReplyInvalid, and ReplyTooLarge before anything is allocated.
+    `progress` hears what part is done (1 to PARTS), where it is wanted. Raises ReplyInvalid, and
+    ReplyTooLarge before anything is allocated.
     """
 
-    def __init__(self, *, output_bytes_max: int) -> None:
+    def __init__(
+        self, *, output_bytes_max: int, progress: Callable[[int], None] | None = None
+    ) -> None:
         self._output_bytes_max = output_bytes_max
+        self._progress = progress
         self.header = b""
         self.sizes: tuple[int, ...] = ()
         super().__init__()
@@ -171,6 +192,11 @@ class ReplyReader(Reader):
         head = bytearray(_REPLY_HEAD.size)
         yield memoryview(head)
         kind, length, count = _REPLY_HEAD.unpack(head)
+        done = 0
+        while kind == _PART:
+            done = self._parts(length, count, done)
+            yield memoryview(head)
+            kind, length, count = _REPLY_HEAD.unpack(head)
         if kind != _REPLY or length > HEADER_BYTES_MAX or count > FILES_MAX:
             raise ReplyInvalid("the worker's answer is not a reply")
         header = bytearray(length)
@@ -179,6 +205,15 @@ class ReplyReader(Reader):
         if sum(sizes) > self._output_bytes_max:
             raise ReplyTooLarge(f"the worker announced more than {self._output_bytes_max} bytes")
         self.header, self.sizes = bytes(header), sizes
+
+    def _parts(self, length: int, part: int, before: int) -> int:
+        """Take one PART, which is more than the one before."""
+        if self._progress is None:
+            raise ProgressInvalid("the worker spoke of progress that nobody had asked for")
+        if length != _U32.size or not before < part <= PARTS:
+            raise ProgressInvalid("the worker's progress is none")
+        self._progress(part)
+        return part
 
 
 class Filling(Reader):
@@ -220,6 +255,11 @@ def refused_frame(sentence: str) -> bytes:
     """Say why a worker cannot serve, in place of READY."""
     reason = sentence.encode("utf-8", "replace")[:NOTICE_BYTES_MAX]
     return _HEAD.pack(_REFUSED, len(reason)) + reason
+
+
+def part_frame(part: int) -> bytes:
+    """Say that so many hundredths are done."""
+    return _REPLY_HEAD.pack(_PART, _U32.size, part)
 
 
 def reply_frames(header: Buffer, files: Sequence[Buffer]) -> Iterator[Buffer]:

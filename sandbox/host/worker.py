@@ -47,6 +47,10 @@ _PATIENCE_S = 60.0
 _CPU_SHARE_SPENT = 0.1
 
 
+# Called with how many hundredths are done (1 to 100), each time more; returns at once.
+Progress = Callable[[int], None]
+
+
 class ReplyHead(msgspec.Struct, frozen=True):
     """What a worker answered, and the sizes of the files that are still with it."""
 
@@ -115,6 +119,7 @@ class Worker:
         *,
         deadline_s: float,
         output_bytes_max: int,
+        progress: Progress | None = None,
     ) -> Reply:
         """Convert once, everything in memory. Raises SandboxError for every way that can fail.
 
@@ -125,7 +130,9 @@ class Worker:
         for upload in inputs:
             await self.feed(upload)
             self.end()
-        head = await self.go(deadline_s=deadline_s, output_bytes_max=output_bytes_max)
+        head = await self.go(
+            deadline_s=deadline_s, output_bytes_max=output_bytes_max, progress=progress
+        )
         files = [pipes.untouched(size) for size in head.sizes]
         for file in files:
             await self.read(memoryview(file))
@@ -168,10 +175,15 @@ class Worker:
         """Say that the present input is complete; the worker hears it with the next bytes."""
         self._queued.append(memoryview(wire.END))
 
-    async def go(self, *, deadline_s: float, output_bytes_max: int) -> ReplyHead:
-        """Have it convert, and return what it answers ahead of its files. Raises a SandboxError."""
-        reply = wire.ReplyReader(output_bytes_max=output_bytes_max)
-        self._queued.append(memoryview(wire.GO))
+    async def go(
+        self, *, deadline_s: float, output_bytes_max: int, progress: Progress | None = None
+    ) -> ReplyHead:
+        """Have it convert, and return what it answers ahead of its files. Raises a SandboxError.
+
+        `progress` hears meanwhile how many hundredths are done, if the conversion says so.
+        """
+        reply = wire.ReplyReader(output_bytes_max=output_bytes_max, progress=progress)
+        self._queued.append(memoryview(wire.WATCH if progress else wire.GO))
         self._patience_s = deadline_s
         async with self._step():
             await self._renew_cpu()

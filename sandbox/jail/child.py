@@ -20,7 +20,10 @@ from sandbox.jail.confine import Jail, Refused, Where, confine
 from sandbox.jail.descriptors import DOWN, UP
 from sandbox.spec import WorkerAttestation
 
-Entry = Callable[[bytes, list[bytes]], tuple[bytes, Sequence[wire.Buffer]]]
+# Called with how many hundredths of a conversion are done: 1 to 100, each time more.
+Tell = Callable[[int], None]
+# Of a header, the inputs and, where somebody wants to hear it, whom to tell of progress.
+Entry = Callable[[bytes, list[bytes], Tell | None], tuple[bytes, Sequence[wire.Buffer]]]
 Touch = Callable[[], None]
 
 
@@ -80,7 +83,13 @@ def _serve(jail: Jail, entry: Entry) -> None:
         if not received:
             raise Hangup
         request.filled(received)
-    _send(wire.reply_frames(*entry(request.header, request.inputs)))
+    tell = _tell if request.watched else None
+    _send(wire.reply_frames(*entry(request.header, request.inputs, tell)))
+
+
+def _tell(part: int) -> None:
+    # All that can be said is less than a page, which a pipe always has room for: never waits.
+    _send([wire.part_frame(part)])
 
 
 def _send(frames: Iterable[wire.Buffer]) -> None:

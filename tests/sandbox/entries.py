@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from sandbox import wire
+from sandbox.jail.child import Tell
 from sandbox.jail.descriptors import DOWN, UP
 from sandbox.jail.syscalls import syscall
 
@@ -65,7 +66,12 @@ def warm_with_few_processes() -> None:
     os.register_at_fork(after_in_child=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (6, 6)))
 
 
-def handle(header: bytes, inputs: list[bytes]) -> Answer:
+def handle(header: bytes, inputs: list[bytes], tell: Tell | None = None) -> Answer:
+    if header.startswith(b"tell "):
+        for part in header.split()[1:]:
+            if tell is not None:
+                tell(int(part))
+        return (b"told" if tell else b"nobody asked"), []
     return take(ACTIONS, header, inputs)
 
 
@@ -255,6 +261,25 @@ def garbage(_: str, __: list[bytes]) -> Answer:
     raise AssertionError
 
 
+def chatter(parts: str, _: list[bytes]) -> Answer:
+    os.write(DOWN, b"".join(wire.part_frame(int(part)) for part in parts.split()))
+    return b"done", []
+
+
+def last_word(part: str, inputs: list[bytes]) -> Answer:
+    os.write(DOWN, b"".join(bytes(one) for one in wire.reply_frames(b"done", inputs)))
+    os.write(DOWN, wire.part_frame(int(part)))
+    time.sleep(600)
+    raise AssertionError
+
+
+def flood(_: str, __: list[bytes]) -> Answer:
+    part = 0
+    while True:
+        part += 1
+        os.write(DOWN, wire.part_frame(part % 2**32))
+
+
 def boast(size: str, _: list[bytes]) -> Answer:
     os.write(DOWN, struct.pack("<BIIBQ", ord("A"), 1, 1, 0, int(size)))
     time.sleep(600)
@@ -306,7 +331,7 @@ ACTIONS: dict[str, Action] = {
         echo, write_file, read_file, open_socket, connect, execute, trace, fork, memfd,
         share_memory, shared_segment, executable_memory, signal_zygote, io_uring, root_again,
         thread, segfault, abort, forbidden_call, spin, burn, store, hang, hang_in_c, allocate,
-        allocate_in_c, leave, fail, half_a_reply, garbage, boast, hang_up_and_stay, linger,
-        speak_for_the_zygote, descriptors, grow, read_random,
+        allocate_in_c, leave, fail, half_a_reply, garbage, boast, chatter, last_word, flood,
+        hang_up_and_stay, linger, speak_for_the_zygote, descriptors, grow, read_random,
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import wire
-from sandbox.errors import ReplyInvalid, ReplyTooLarge, RequestInvalid
+from sandbox.errors import ProgressInvalid, ReplyInvalid, ReplyTooLarge, RequestInvalid
 from sandbox.wire import Reader, ReadyReader, ReplyReader, RequestReader
 
 ROOM = 10_000
@@ -182,6 +182,69 @@ def test_a_hostile_reply_is_refused(name: str) -> None:
     stream, error = HOSTILE_REPLIES[name]
     with pytest.raises(error):
         feed(ReplyReader(output_bytes_max=ROOM), stream)
+
+
+def parts(*told: int) -> bytes:
+    return b"".join(map(wire.part_frame, told))
+
+
+@given(st.sets(st.integers(1, wire.PARTS)), payloads, cuts)
+def test_progress_is_heard_in_its_order_and_the_reply_is_what_it_was(
+    told: set[int], files: list[bytes], pieces: list[int]
+) -> None:
+    heard: list[int] = []
+    reader = ReplyReader(output_bytes_max=ROOM, progress=heard.append)
+    feed(reader, parts(*sorted(told)) + reply_head(b"head", files), pieces)
+    assert reader.wanted is None
+    assert heard == sorted(told)
+    assert (reader.header, reader.sizes) == (b"head", tuple(map(len, files)))
+
+
+def test_a_reply_without_progress_is_read_in_the_same_pieces_whoever_listens() -> None:
+    def wanted(reader: Reader) -> list[int]:
+        stream, lengths = reply_head(b"head", [b"a", b"bc"]), []
+        while reader.wanted is not None:
+            lengths.append(len(reader.wanted))
+            stream = stream[feed(reader, stream[: lengths[-1]]) :]
+        return lengths
+
+    deaf = wanted(ReplyReader(output_bytes_max=ROOM))
+    assert wanted(ReplyReader(output_bytes_max=ROOM, progress=lambda _: None)) == deaf
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        pytest.param(parts(0), id="nothing"),
+        pytest.param(parts(101), id="more than all"),
+        pytest.param(parts(2**32 - 1), id="far more"),
+        pytest.param(parts(50, 50), id="the same again"),
+        pytest.param(parts(50, 49), id="backwards"),
+        pytest.param(parts(*range(1, 101), 100), id="one too many"),
+        pytest.param(struct.pack("<BII", ord("P"), 3, 1), id="of another length"),
+    ],
+)
+@pytest.mark.claim("C-REPLY-1")
+def test_progress_that_is_none_is_refused(stream: bytes) -> None:
+    with pytest.raises(ProgressInvalid):
+        feed(ReplyReader(output_bytes_max=ROOM, progress=lambda _: None), stream)
+
+
+def test_progress_that_nobody_asked_for_or_after_the_reply_is_refused() -> None:
+    with pytest.raises(ProgressInvalid):
+        feed(ReplyReader(output_bytes_max=ROOM), parts(1))
+    with pytest.raises(ProgressInvalid):
+        feed(ReadyReader(), parts(1))
+
+
+def test_a_worker_is_asked_for_its_progress_in_place_of_go() -> None:
+    for go, watched in ((wire.GO, False), (wire.WATCH, True)):
+        reader = RequestReader(input_bytes_max=ROOM)
+        feed(reader, request(b"head", [b"abc"]).removesuffix(wire.GO) + go)
+        assert (reader.wanted, reader.watched) == (None, watched)
+    for out_of_place in (wire.WATCH, HEADER + wire.WATCH, request(b"head", [])[:-1] + b"\x01"):
+        with pytest.raises(RequestInvalid):
+            feed(RequestReader(input_bytes_max=ROOM), out_of_place)
 
 
 def test_a_worker_announces_itself_or_says_why_not() -> None:

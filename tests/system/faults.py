@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from engine import task
 from engine.job import Buffer
+from engine.progress import Tell
 from tests.sandbox import entries
 
 _ORDER = re.compile(rb"FAULT ([a-z_]+(?: \d+)?)")
@@ -24,8 +25,10 @@ def warm_with_few_processes() -> None:
     entries.warm_with_few_processes()
 
 
-def handle(header: bytes, inputs: Sequence[Buffer]) -> tuple[bytes, Sequence[Buffer]]:
+def handle(
+    header: bytes, inputs: Sequence[Buffer], tell: Tell | None = None
+) -> tuple[bytes, Sequence[Buffer]]:
     order = _ORDER.search(bytes(inputs[0][:100]))
     if order is None:
-        return task.handle(header, inputs)
+        return task.handle(header, inputs, tell)
     return entries.handle(order[1], [bytes(upload) for upload in inputs])

@@ -41,6 +41,7 @@ MATRIX = {
     "half_a_reply": (422, "conversion-crashed", "reply"),
     "forbidden_call": (422, "conversion-crashed", "violation"),
     "garbage": (422, "conversion-crashed", "reply"),
+    "flood": (422, "conversion-crashed", "progress"),
     f"boast {2**60}": (422, "result-too-large", "output"),
     "allocate": (422, "conversion-memory", "memory"),
     "allocate_in_c": (422, "conversion-memory", "memory"),

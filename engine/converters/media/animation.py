@@ -14,6 +14,9 @@ from engine.converters.media.containers import clip, frames, opened, pictures, w
 from engine.converters.media.film import cut, scaled, sized, turn_of, upright
 from engine.errors import SourceTooComplex, TargetImpossible
 
+# Of the work: the colours are found, used and packed when all pictures are here.
+_DECODING = 0.5
+
 
 def convert(work: Work) -> Result:
     """Convert. Raises SourceUnreadable, SourceTooComplex (too many pictures), TargetImpossible."""
@@ -42,7 +45,7 @@ def convert(work: Work) -> Result:
             encoder.width, encoder.height = size
             encoder.pix_fmt = "pal8"
             encoder.codec_context.thread_count = 1
-            for frame in frames(source, [film], part, warnings):
+            for frame in frames(source, [film], part, warnings, share=_DECODING):
                 if graph is None:
                     graph, kind = _colours(frame, steps), kind_of(frame)
                 if kind_of(frame) != kind:

@@ -7,7 +7,7 @@ calling thread: a worker may start none.
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +21,7 @@ from engine.converters.capped import CappedBuffer
 from engine.errors import SourceTooComplex, SourceUnreadable, TargetImpossible, TargetTooLarge
 from engine.formats import find
 from engine.job import Bounds, Buffer
+from engine.progress import report
 
 DEMUXERS = {
     "3gp": "mov", "aac": "aac", "aiff": "aiff", "amr": "amr", "asf": "asf", "avi": "avi",
@@ -157,12 +158,39 @@ def clip(container: InputContainer, start: float, duration: float | None) -> Cli
     return Clip(first, None if duration is None else first + duration)
 
 
+def course(
+    container: InputContainer, streams: Sequence[Any], part: Clip, *, share: float = 1.0
+) -> Callable[[Any], None]:
+    """What is told of each packet, to report how far it is into the part.
+
+    That is `share` of the work. Says nothing where no header says how long it is.
+    """
+    end = part.end
+    if end is None and container.duration:
+        end = (max(container.start_time or 0, 0) + container.duration) / MICROSECONDS
+    length = 0.0 if end is None else end - part.start
+    units = {stream.index: float(stream.time_base or 0) for stream in streams}
+
+    def passed(packet: Any) -> None:
+        if length > 0 and packet.pts is not None:
+            seconds = packet.pts * units.get(packet.stream.index, 0.0) - part.start
+            report(share * min(seconds / length, 1.0))
+
+    return passed
+
+
 def frames(
-    container: InputContainer, streams: Sequence[Any], part: Clip, warnings: list[str]
+    container: InputContainer,
+    streams: Sequence[Any],
+    part: Clip,
+    warnings: list[str],
+    *,
+    share: float = 1.0,
 ) -> Iterator[Any]:
     """Decoded frames of the streams, from a little before the part's start to its end.
 
-    Damaged packets are left out, with a warning. Raises SourceUnreadable where nothing decodes.
+    To decode them is `share` of the work that is reported. Damaged packets are left out, with a
+    warning. Raises SourceUnreadable where nothing decodes.
     """
     if part.start > 1:
         # Not every format can; it is then decoded from its start.
@@ -170,9 +198,11 @@ def frames(
             container.seek(int((part.start - 1) * MICROSECONDS))
     ended: set[int] = set()
     damaged = decoded = 0
+    passed = course(container, streams, part, share=share)
     for packet in _packets(container, streams):
         if len(ended) == len(streams):
             break
+        passed(packet)
         try:
             decodes = packet.decode()
         except av.EOFError:

@@ -15,6 +15,7 @@ from engine.converters.media.chain import Chain, Step
 from engine.converters.media.containers import (
     MICROSECONDS,
     clip,
+    course,
     frames,
     opened,
     pictures,
@@ -139,7 +140,10 @@ def _copy(source: Any, film: Any, track: Any, sink: Any, target: str) -> None:
             routes[track.index] = sink.add_stream_from_template(track)
         else:
             voice = _Sound(sink, track, target)
-    for packet in timed(source.demux(*([film] if track is None else [film, track]))):
+    streams = [film] if track is None else [film, track]
+    passed = course(source, streams, clip(source, 0.0, None))
+    for packet in timed(source.demux(*streams)):
+        passed(packet)
         route = routes.get(packet.stream.index)
         if route is not None and packet.size:
             # A broadcast's clock begins anywhere; the result's begins at nought.

@@ -24,6 +24,7 @@ from engine.converters.qpdf import open_document, read_pages, reading, save, une
 from engine.converters.ranges import parse_pages
 from engine.errors import SourceCountInvalid, SourceTooComplex, TargetImpossible
 from engine.job import Buffer
+from engine.progress import each
 
 # A picture that states fewer dots an inch is a screenshot, or says nothing: its letters are small,
 # and tesseract reads them better at twice their size, if there are not too many pixels.
@@ -58,10 +59,10 @@ def recognise(work: Work) -> Result:
         walk(document, chosen, work.bounds)
         with opened(source.work.inputs[0], options.password) as drawn:
             held = _text_held(drawn, chosen, work, warnings)
+            wanted = dict.fromkeys(chosen) if work.target == "pdf" else chosen
             found = [
                 (index, _look(drawn, index, source, options))
-                for index in (dict.fromkeys(chosen) if work.target == "pdf" else chosen)
-                if index not in held
+                for index in each([index for index in wanted if index not in held])
             ]
         warnings += _doubts([page for _, page in found])
         if work.target == "pdf":

@@ -20,6 +20,7 @@ from engine.errors import (
     TargetTooLarge,
 )
 from engine.job import Bounds, Buffer
+from engine.progress import each
 
 _IN, _OUT = "in", "out"
 # Pictures of one document.
@@ -59,7 +60,7 @@ def drawn(printed: Buffer, work: Work) -> tuple[Buffer, ...]:
     with pdfium.opened(printed, "") as document:
         if len(document) > _FILES_MAX:
             raise TargetTooLarge(f"more than {_FILES_MAX} images; ask for fewer pages")
-        return tuple(_picture(document, index, work) for index in range(len(document)))
+        return tuple(_picture(document, index, work) for index in each(range(len(document))))
 
 
 def protected(printed: Buffer, password: str, bounds: Bounds) -> Buffer:

@@ -18,6 +18,7 @@ from engine.converters.pdf.files import reading
 from engine.converters.pdf.placements import Ids
 from engine.errors import SourceUnreadable
 from engine.job import Bounds
+from engine.progress import each
 
 # A picture only a little too fine is not worth the blur.
 _SLACK = 1.25
@@ -36,7 +37,7 @@ def shrink(
 ) -> int:
     """Shrink the pictures that pages show; returns how many became smaller."""
     count = 0
-    for ids, dpi in dpi_of.items():
+    for ids, dpi in each(list(dpi_of.items())):
         picture = document.get_object(ids)
         try:
             with reading():

@@ -31,6 +31,7 @@ from engine.converters.pdf.raster import become_picture
 from engine.converters.pdf.sanitise import remove_active_content
 from engine.converters.pdfium import opened, opened_page
 from engine.errors import TargetImpossible
+from engine.progress import each
 
 # Bars reach this far beyond the letters, in shares of their height: accents and slants do.
 _BEYOND = 0.12
@@ -74,7 +75,7 @@ def redact(work: Work) -> Result:
         walk(document, range(len(document.pages)), work.bounds)
         with opened(flat.inputs[0], "") as seen:
             plan = _plan(document, seen, wanted, flat, warnings)
-            for index in plan.pages:
+            for index in each(plan.pages):
                 size = view(document.pages[index]).size
                 picture = _with_bars(seen, index, plan, size, flat)
                 become_picture(document, document.pages[index], picture, size)

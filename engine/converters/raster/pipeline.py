@@ -36,6 +36,7 @@ from engine.converters.raster.watermark import Mark, mark_of, marked
 from engine.converters.resolution import resolution
 from engine.errors import TargetImpossible, TargetTooLarge
 from engine.job import Bounds
+from engine.progress import each
 
 _EIGHT_BITS = 8
 _RIGHT_ANGLE = 90
@@ -163,7 +164,7 @@ def _render_all(source: Source, plan: _Plan) -> tuple[list[Image.Image], list[in
     frames, durations = [], []
     start = 1 if plan.count > 1 and source.first.info.get("default_image") else 0
     region: Box | None = None
-    for index in range(start, start + plan.count):
+    for index in each(range(start, start + plan.count)):
         with reading(plan.source):
             image = source.at(index)
         check_pixels(image.size, plan.bounds)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from lxml import etree
 
 from engine.converters.pdf.content import oxide
+from engine.progress import each
 
 _NUMBER = re.compile(r"^\d+(\.\d+)*\.?$")
 _ITEM_NUMBER = re.compile(r"^\(?\d{1,3}[.)]\s+")
@@ -62,7 +63,7 @@ def read(content: bytes, *, pictures: bool) -> Pages:
     """The blocks of every page."""
     pages = []
     with oxide.opened(content) as document:
-        for index in range(document.page_count()):
+        for index in each(range(document.page_count())):
             told = document.to_html(index, include_images=pictures, embed_images=True)
             pages.append(list(_mended(_blocks(_parsed(told)))))
     return pages

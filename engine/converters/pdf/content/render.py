@@ -15,6 +15,7 @@ from engine.converters.pdfium import Look, Sheet, draw, measure, opened
 from engine.converters.qpdf import open_document, read_pages, reading
 from engine.errors import SourceTooComplex, TargetTooLarge
 from engine.job import Buffer
+from engine.progress import each
 
 # More files than this are more than anybody sorts by hand.
 _FILES_MAX = 1_000
@@ -84,5 +85,5 @@ def _examined(work: Work, options: RenderOptions) -> tuple[list[int], list[float
 def _drawn(
     document: pypdfium2.PdfDocument, sheets: list[Sheet], look: Look
 ) -> Iterator[tuple[Image.Image, float]]:
-    for sheet in sheets:
+    for sheet in each(sheets):
         yield draw(document, sheet, look), sheet.dpi

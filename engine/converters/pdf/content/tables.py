@@ -20,6 +20,7 @@ from engine.converters.pdf.content.options import TablesOptions
 from engine.converters.pdf.content.plumber import plumber, plumbing
 from engine.errors import SourceTooComplex, TargetImpossible
 from engine.job import Buffer
+from engine.progress import each
 
 # More than anybody looks through; each is a file or a sheet.
 _TABLES_MAX = 1_000
@@ -43,7 +44,7 @@ def tables(work: Work) -> Result:
     found: list[_Placed] = []
     letters = 0
     with plumbing(), plumber.open(excerpt.stream()) as document:
-        for place, page in zip(excerpt.pages, document.pages, strict=True):
+        for place, page in each(list(zip(excerpt.pages, document.pages, strict=True))):
             found += [(place + 1, table) for table in _on_page(page, options)]
             letters += len(page.chars)
             page.close()  # forgets what it cached
