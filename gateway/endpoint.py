@@ -1,11 +1,13 @@
 """What one row of the route table says: address, handler, who may ask, and its OpenAPI facts."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from aiohttp import web
+
+from ledger.accounts.keys import Caller
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -15,6 +17,7 @@ class Access(StrEnum):
 
     PUBLIC = "public"
     CUSTOMER = "customer"  # an API key
+    VISITOR = "visitor"  # an API key counts, and none is needed
     OPERATOR = "operator"  # this machine, or the operator's token
     ADMIN = "admin"  # on the operators' own listener: the socket's file mode, or the token
 
@@ -49,6 +52,23 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Dialect(Protocol):
+    """How the addresses of a compatible surface find their callers and tell their errors."""
+
+    # Of the body of every error.
+    media_type: str
+    document: Any
+
+    async def caller(self, asked: web.Request, access: Access) -> Caller | None:
+        """Who asks; None where nobody has to, or where the handler finds it in the body."""
+
+    def response_to(self, asked: web.Request, error: BaseException) -> web.Response:
+        """The answer to an error."""
+
+    def refusals(self, raised: Iterable[type[Exception]]) -> dict[int, list[str]]:
+        """Codes by HTTP status, of these errors."""
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One address and method."""
 
@@ -69,5 +89,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     # The body may be left out.
     bodyless: bool = False
     answers: tuple[Answer, ...] = ()
+    # None: ours. Callers by `Authorization: Bearer`, errors as problem documents.
+    dialect: Dialect | None = None
     # Errors of its own; those of its access and of uploads are added.
     problems: tuple[type[Exception], ...] = ()

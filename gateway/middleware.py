@@ -20,7 +20,7 @@ from aiohttp import ClientConnectionResetError, hdrs, web
 
 from gateway import problems as documents
 from gateway import state, uploads
-from gateway.endpoint import Access, Endpoint, Handler
+from gateway.endpoint import Access, Dialect, Endpoint, Handler
 from gateway.errors import (
     ExpectationUnknown,
     KeyMissing,
@@ -137,8 +137,10 @@ async def _admit(request: web.Request) -> None:
     trail = Trail(_identity(request), observers if endpoint.uploads else ())
     request[state.TRAIL] = trail
     trail.reached(Stage.RECEIVED)
-    if endpoint.access is Access.CUSTOMER:
-        request[state.CALLER] = await _caller(request)
+    if endpoint.access in {Access.CUSTOMER, Access.VISITOR}:
+        caller = await _caller_of(request, endpoint)
+        if caller is not None:
+            request[state.CALLER] = caller
     elif endpoint.access is Access.OPERATOR:
         _check_operator(request)
     elif endpoint.access is Access.ADMIN:
@@ -149,6 +151,12 @@ async def _admit(request: web.Request) -> None:
         uploads.check_head(request, request.app[state.SETTINGS].upload)
     if endpoint.check is not None:
         endpoint.check(request)
+
+
+async def _caller_of(request: web.Request, endpoint: Endpoint) -> Caller | None:
+    if endpoint.dialect is not None:
+        return await endpoint.dialect.caller(request, endpoint.access)
+    return await _caller(request)
 
 
 async def _caller(request: web.Request) -> Caller:
@@ -236,6 +244,9 @@ def _answer(request: web.Request, error: Exception) -> web.StreamResponse:
     if kind is documents.UNFORESEEN:
         log.error("unforeseen", exc_info=error)
     if state.RESPONSE not in request or not request[state.RESPONSE].prepared:
+        dialect = _dialect_of(request)
+        if dialect is not None:
+            return dialect.response_to(request, error)
         return documents.response_to(error, _identity(request))
     if _delivered(request):
         return request[state.RESPONSE]
@@ -243,6 +254,24 @@ def _answer(request: web.Request, error: Exception) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     raise ConnectionResetError("the answer had begun") from error
+
+
+def _dialect_of(request: web.Request) -> Dialect | None:
+    """The dialect of the address, also where it takes other methods."""
+    endpoint = endpoint_of(request)
+    if endpoint is not None:
+        return endpoint.dialect
+    rows = request.app[state.ENDPOINTS].values()
+    parts = request.path.split("/")
+    return next((row.dialect for row in rows if row.dialect and _is_of(parts, row.path)), None)
+
+
+def _is_of(parts: list[str], pattern: str) -> bool:
+    """Whether a path in parts fits a row's pattern."""
+    wanted = pattern.split("/")
+    return len(parts) == len(wanted) and all(
+        one == part or one.startswith("{") for one, part in zip(wanted, parts, strict=True)
+    )
 
 
 def _delivered(request: web.Request) -> bool:

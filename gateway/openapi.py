@@ -15,7 +15,7 @@ import msgspec
 from engine import registry
 from gateway import errors, problems
 from gateway.api.formats import query_schema
-from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
+from gateway.endpoint import Access, Answer, Content, Dialect, Endpoint, Parameter
 from gateway.routes import ROUTES
 
 OPENAPI = "3.1.0"
@@ -23,6 +23,7 @@ REF = "#/components/schemas/{name}"
 SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.PUBLIC: [],
     Access.CUSTOMER: [{"apiKey": []}],
+    Access.VISITOR: [{}, {"apiKey": []}],
     # An empty requirement means that none is needed: from the same machine.
     Access.OPERATOR: [{}, {"operatorToken": []}],
     Access.ADMIN: [{"operatorToken": []}],
@@ -31,6 +32,7 @@ SECURITY: dict[Access, list[dict[str, list[str]]]] = {
 ACCESS_PROBLEMS: dict[Access, tuple[type[Exception], ...]] = {
     Access.PUBLIC: (),
     Access.CUSTOMER: (errors.KeyMissing, errors.KeyRefused),
+    Access.VISITOR: (errors.KeyRefused,),
     Access.OPERATOR: (errors.OperatorOnly,),
     Access.ADMIN: (errors.OperatorOnly,),
 }
@@ -92,6 +94,8 @@ def _types(routes: Iterable[Endpoint]) -> list[Any]:
         found |= dict.fromkeys(one.type for one in endpoint.parameters if not one.exploded)
         contents = (*endpoint.body, *(one for reply in endpoint.answers for one in reply.content))
         found |= dict.fromkeys(one.type for one in contents if one.type is not None)
+        if endpoint.dialect is not None:
+            found[endpoint.dialect.document] = None
     return list(found)
 
 
@@ -151,6 +155,8 @@ def _contents(contents: Iterable[Content], schemas: dict[Any, Json]) -> Json:
 
 def _problem_answers(endpoint: Endpoint, schemas: dict[Any, Json]) -> Json:
     raised = (*ACCESS_PROBLEMS[endpoint.access], *endpoint.problems)
+    if endpoint.dialect is not None:
+        return _dialect_answers(endpoint.dialect, raised, schemas)
     codes: dict[int, list[str]] = {}
     for kind in (problems.KINDS[error] for error in raised):
         listed = codes.setdefault(kind.status, [])
@@ -162,6 +168,18 @@ def _problem_answers(endpoint: Endpoint, schemas: dict[Any, Json]) -> Json:
             "content": {problems.MEDIA_TYPE: {"schema": schemas[problems.Problem]}},
         }
         for status, listed in sorted(codes.items())
+    }
+
+
+def _dialect_answers(
+    dialect: Dialect, raised: Iterable[type[Exception]], schemas: dict[Any, Json]
+) -> Json:
+    return {
+        str(status): {
+            "description": "A refusal: " + ", ".join(listed),
+            "content": {dialect.media_type: {"schema": schemas[dialect.document]}},
+        }
+        for status, listed in sorted(dialect.refusals(raised).items())
     }
 
 

@@ -1,0 +1,57 @@
+"""How the ConvertAPI surface finds its callers and tells its errors, for the middlewares."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from gateway import problems, state
+from gateway.compat.convertapi import auth, errors, request
+from gateway.compat.convertapi.errors import Attempt, Document
+from gateway.endpoint import Access
+from ledger.accounts.keys import Caller
+
+# What was tried, where that decides what a failure is called.
+ATTEMPT = web.RequestKey("convertapi_attempt", Attempt)
+
+
+class ConvertApi:
+    """The dialect of all rows of this surface."""
+
+    media_type: str = errors.MEDIA_TYPE
+    document: Any = Document
+
+    async def caller(self, asked: web.Request, access: Access) -> Caller | None:
+        """Who asks. None where nobody has to, or where the body may still say.
+
+        Raises SurfaceRefused with a code of ConvertAPI's.
+        """
+        shown = auth.of_head(asked)
+        if shown is not None:
+            return await auth.caller_of(asked.app, shown)
+        if access is Access.VISITOR or request.carries_form(asked):
+            return None
+        raise auth.missing()
+
+    def response_to(self, asked: web.Request, error: BaseException) -> web.Response:
+        """The answer to an error."""
+        return errors.response_to(error, asked.get(ATTEMPT, Attempt()))
+
+    def refusals(self, raised: Iterable[type[Exception]]) -> dict[int, list[str]]:
+        """Codes by HTTP status, of errors that a row can end in: for its description."""
+        found: dict[int, list[str]] = {}
+        for kind in (problems.KINDS[error] for error in raised):
+            told = errors.told_of(kind.code, kind.title)
+            listed = found.setdefault(told.status, [])
+            if str(told.document.code) not in listed:
+                listed.append(str(told.document.code))
+        return found
+
+
+async def identified(asked: web.Request, shown: auth.Credentials | None) -> None:
+    """Note who asks, where the head did not say. Raises SurfaceRefused."""
+    if state.CALLER in asked:
+        return
+    if shown is None:
+        raise auth.missing()
+    asked[state.CALLER] = await auth.caller_of(asked.app, shown)
