@@ -18,6 +18,7 @@ from gateway.config import Settings
 from gateway.drain import Door
 from gateway.metrics import Metrics
 from gateway.operations import WALL_S_MAX, Operations
+from gateway.outbound.client import Outbound
 from gateway.process import this_process
 from gateway.receipt_desk import ReceiptDesk
 from gateway.receipt_keys import ReceiptKeys
@@ -51,6 +52,7 @@ async def compose(
             Ledger.connect(ledger_settings(settings, dsn=dsn, pepper=pepper, keks=keks))
         )
         app = build(settings, engine, ledger, observers)
+        stack.callback(app[state.OUTBOUND].close)
         stack.push_async_callback(app[state.OPERATIONS].close)
         yield app
 
@@ -75,6 +77,7 @@ def build(
     app[state.PROCESS] = process
     app[state.OPERATIONS] = Operations(engine, door, ledger, process)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
+    app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
     app[state.OBSERVERS] = (metrics.observe, *observers)
     app[state.ENDPOINTS] = {row.handler: row for row in ROUTES}
     app[state.FORMATS_PAGE] = msgspec.json.encode(build_page())

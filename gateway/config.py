@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from engine.engine import EngineConfig
 from gateway.errors import ConfigError
+from gateway.outbound.settings import FetchConfig, HooksConfig
 from ledger.files.limits import FileLimits
 
 KIB = 1024
@@ -147,6 +148,14 @@ class FilesSection(FileLimits, frozen=True, kw_only=True, forbid_unknown_fields=
     """`ledger.files.limits.FileLimits`: what may be stored where a customer asks for it."""
 
 
+class FetchSection(FetchConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.outbound.settings.FetchConfig`: what the service may fetch by URL, and from whom."""
+
+
+class HooksSection(HooksConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.outbound.settings.HooksConfig`: whether customers' webhooks are called."""
+
+
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -165,6 +174,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     ledger: LedgerConfig = LedgerConfig()
     engine: EngineSection = EngineSection()
     files: FilesSection = FilesSection()
+    fetch: FetchSection = FetchSection()
+    hooks: HooksSection = HooksSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
@@ -176,6 +187,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "ledger": LedgerConfig,
     "engine": EngineSection,
     "files": FilesSection,
+    "fetch": FetchSection,
+    "hooks": HooksSection,
     "admin": AdminConfig,
     "log": LogConfig,
 }
@@ -294,7 +307,7 @@ def _section(section: str, given: Mapping[tuple[str, str], _Given]) -> msgspec.S
                 f"unknown setting {section}.{name} in {source.place}{_guess(name, known)}"
             )
         try:
-            values[name] = msgspec.convert(source.value, known[name].type, strict=False)
+            values[name] = _value(source.value, known[name].type)
         except msgspec.ValidationError as error:
             raise ConfigError(
                 f"{section}.{name} in {source.place} has a wrong value: "
@@ -304,6 +317,13 @@ def _section(section: str, given: Mapping[tuple[str, str], _Given]) -> msgspec.S
         return kind(**values)
     except ValueError as error:
         raise ConfigError(f"a wrong value in the section {section}: {error}") from error
+
+
+def _value(given: Any, kind: Any) -> Any:
+    """One value as its type; a variable holds several with commas or spaces between them."""
+    if get_origin(kind) is tuple and isinstance(given, str):
+        given = given.replace(",", " ").split()
+    return msgspec.convert(given, kind, strict=False)
 
 
 def _choices(kind: Any) -> str:

@@ -106,6 +106,46 @@ class SurfaceRefused(GatewayError):
         self.code = code
 
 
+class FetchOff(GatewayError):
+    """The operator lets nothing be fetched by URL."""
+
+
+class HooksOff(GatewayError):
+    """The operator lets no webhook be called."""
+
+
+class FetchError(GatewayError):
+    """A URL that no file came from. `reason` is a label of a closed list, for figures and logs."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class FetchRefused(FetchError):
+    """The URL, or where it redirects to, is not one that is asked. Stays vague about why."""
+
+
+class FetchFailed(FetchError):
+    """The URL's server was not reached, broke off, or is out of order. May work later."""
+
+
+class FetchUnusable(FetchError):
+    """The URL's server answered, and not with a file that can be taken."""
+
+
+class FetchTooLarge(FetchError):
+    """What the URL's server sends is larger than may be fetched."""
+
+
+class FetchTooSlow(FetchError):
+    """The URL's server stopped sending, or sends too slowly."""
+
+
+class FetchCrowded(FetchError):
+    """As many files are being fetched as may be at once."""
+
+
 class ReceiptInvalid(GatewayError):
     """A receipt that is not ours, was changed, or belongs to other files; or one too long."""
 

@@ -6,6 +6,7 @@ reply. Gauges are read from the engine when somebody looks, so that nothing has 
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 
@@ -22,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from engine.engine import EngineStatus, FamilyStatus
 from engine.job import Job, Output
+from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.stages import Stage, Trail
 from gateway.uploads import Memory
 from ledger.ledger import Ledger
@@ -114,6 +116,14 @@ class Metrics:
             ("kind",),
             registry=registry,
         )
+        self._outbound = Counter(
+            "ephemera_outbound",
+            "Requests of the service itself, by purpose and how they ended.",
+            ("purpose", "outcome"),
+            registry=registry,
+        )
+        for purpose, outcome in itertools.product(PURPOSES, OUTCOMES):
+            self._outbound.labels(purpose, outcome)
         # The one figure of a metric with these labels. The library's own lookup takes a lock and a
         # tuple of strings: 0.1 ms of a request's CPU. All label sets are closed, so it stays small.
         self._of = functools.cache(lambda metric, *labels: metric.labels(*labels))
@@ -140,6 +150,10 @@ class Metrics:
             self._of(self._stages, name).observe(trail.seconds(start, stage))
         if stage is Stage.DEBITED:
             self._of(self._credits, "consumption").inc(trail.credits)
+
+    def asked_outside(self, purpose: str, outcome: str) -> None:
+        """Count one request of the service itself: a file fetched by URL, a webhook called."""
+        self._of(self._outbound, purpose, outcome).inc()
 
     def refunded(self, amount: int) -> None:
         """Count credits that went back because their conversion failed."""

@@ -82,6 +82,15 @@ KINDS: Mapping[type[Exception], Kind] = {
     gateway.RangeUnsatisfiable: Kind("range-unsatisfiable", 416, "No such part"),
     gateway.ParametersInvalid: Kind("parameters-invalid", 400, "Invalid parameters"),
     gateway.SurfaceRefused: Kind("surface-refused", 400, "Refused by a compatible surface"),
+    gateway.FetchOff: Kind("fetch-off", 501, "Nothing is fetched here"),
+    gateway.HooksOff: Kind("hooks-off", 501, "No webhook is called here"),
+    gateway.FetchError: Kind("fetch-failed", 502, "Fetching failed", retryable=True),
+    gateway.FetchRefused: Kind("fetch-refused", 422, "URL refused"),
+    gateway.FetchFailed: Kind("fetch-failed", 502, "Fetching failed", retryable=True),
+    gateway.FetchUnusable: Kind("fetch-unusable", 422, "No file at that URL"),
+    gateway.FetchTooLarge: Kind("fetch-too-large", 413, "File at that URL too large"),
+    gateway.FetchTooSlow: Kind("fetch-timeout", 504, "Fetching took too long", retryable=True),
+    gateway.FetchCrowded: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
     engine.FormatUnknown: Kind("format-unknown", 404, "Unknown format"),
     engine.ConversionUnsupported: Kind("conversion-unsupported", 422, "Unsupported conversion"),
     engine.OptionInvalid: Kind("option-invalid", 422, "Invalid option"),
@@ -130,6 +139,14 @@ KINDS: Mapping[type[Exception], Kind] = {
     ledger.StoreFull: Kind("store-full", 507, "Store full", retryable=True, retry_after_s=60),
     ledger.StoreQuotaExceeded: Kind("store-quota-exceeded", 507, "Store quota exceeded"),
     ledger.StoreOff: Kind("store-off", 501, "Nothing is stored here"),
+    ledger.TaskUnknown: Kind("task-unknown", 404, "No such task"),
+    ledger.TaskQuotaExceeded: Kind(
+        "too-many-tasks", 429, "Too many tasks", retryable=True, retry_after_s=BUSY_S
+    ),
+    ledger.TaskQueueFull: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
+    ledger.HookUnknown: Kind("webhook-unknown", 404, "No such webhook"),
+    ledger.HooksExceeded: Kind("too-many-webhooks", 409, "Too many webhooks"),
+    ledger.DeliveryUnknown: Kind("delivery-unknown", 404, "No such delivery"),
 }
 
 # Raised only while the service starts or by the command line; over HTTP they are a plain 500.

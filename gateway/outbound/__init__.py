@@ -1,0 +1,1 @@
+"""What the service itself asks of the network: files by URL, and calls of webhooks."""
