@@ -99,6 +99,30 @@ class EnvelopeMissing(LedgerError):
     """The key that something is sealed with is not among ours: the operator has to add it."""
 
 
+class TaskUnknown(LedgerError):
+    """There is no such task: never there, forgotten, or somebody else's."""
+
+
+class TaskQuotaExceeded(LedgerError):
+    """The account has as many tasks that wait or run as it may: let some end, or cancel some."""
+
+
+class TaskQueueFull(LedgerError):
+    """The queue of tasks is full. Tasks end by the second, so a retry helps."""
+
+
+class HookUnknown(LedgerError):
+    """There is no such webhook of this account."""
+
+
+class HooksExceeded(LedgerError):
+    """The account has as many webhooks as it may: delete one."""
+
+
+class DeliveryUnknown(LedgerError):
+    """There is no such delivery of this webhook, or its log is over."""
+
+
 class LedgerUnavailable(LedgerError):
     """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
 

@@ -1,13 +1,15 @@
 -- What the running service may do: look, call, and keep its lease. Nothing else.
 -- Applied after every migration, so that what this file does not say is not granted.
 
-revoke all on schema credits, accounts, audit, files, ephemera from public, ephemera_app;
-revoke all on all tables in schema credits, accounts, audit, files, ephemera
+revoke all on schema credits, accounts, audit, files, tasks, ephemera from public, ephemera_app;
+revoke all on all tables in schema credits, accounts, audit, files, tasks, ephemera
     from public, ephemera_app;
-revoke all on all routines in schema credits, accounts, audit, files from public, ephemera_app;
+revoke all on all routines in schema credits, accounts, audit, files, tasks
+    from public, ephemera_app;
 
-grant usage on schema credits, accounts, audit, files, ephemera to ephemera_app;
-grant select on all tables in schema credits, accounts, audit, files, ephemera to ephemera_app;
+grant usage on schema credits, accounts, audit, files, tasks, ephemera to ephemera_app;
+grant select on all tables in schema credits, accounts, audit, files, tasks, ephemera
+    to ephemera_app;
 
 -- Credits move through the procedure; the function behind it runs as the owner. LOCK TABLE asks
 -- for a right to write, which on a table without columns is worth nothing.
@@ -43,3 +45,8 @@ grant execute on function files.make_room to ephemera_app;
 grant insert, delete on files.file to ephemera_app;
 grant update (bytes, media_type, expires_at) on files.file to ephemera_app;
 grant insert on files.half, files.chunk to ephemera_app;
+
+-- Tasks, webhooks and their deliveries come, change their state and go.
+grant execute on function tasks.submit, tasks.tell to ephemera_app;
+grant execute on procedure tasks.finish to ephemera_app;
+grant insert, update, delete on tasks.task, tasks.hook, tasks.delivery to ephemera_app;

@@ -6,8 +6,9 @@
             …
 
 What runs behind it: one writer for all credits (`credits/writer.py`), the heart-beat of this
-process's lease, a sweeper for what dead processes left open, another for stored files that have
-expired (`files/files.py`), upkeep, and a listener for changed keys.
+process's lease, a sweeper for what dead processes left open, others for stored files that have
+expired (`files/files.py`) and for tasks (`tasks/tasks.py`), upkeep, and listeners for changed keys
+and tasks.
 """
 
 import asyncio
@@ -41,6 +42,10 @@ from ledger.files.files import Files
 from ledger.files.sweeper import FileSweeper
 from ledger.migrate import demand_schema
 from ledger.settings import LedgerSettings
+from ledger.tasks.deliveries import Deliveries
+from ledger.tasks.hooks import Hooks
+from ledger.tasks.sweeper import TaskSweeper
+from ledger.tasks.tasks import Tasks
 
 _POOL_CLOSE_TIMEOUT_S = 1.0
 
@@ -57,6 +62,10 @@ class Ledger:
         files: Files,
         envelope: Envelope,
         file_sweeper: FileSweeper,
+        tasks: Tasks,
+        hooks: Hooks,
+        deliveries: Deliveries,
+        task_sweeper: TaskSweeper,
         sweeper: Sweeper,
         upkeep: Upkeep,
         writer: Writer,
@@ -69,6 +78,10 @@ class Ledger:
         self.files = files
         self.envelope = envelope
         self.file_sweeper = file_sweeper
+        self.tasks = tasks
+        self.hooks = hooks
+        self.deliveries = deliveries
+        self.task_sweeper = task_sweeper
         self.sweeper = sweeper
         self.upkeep = upkeep
         self._writer = writer
@@ -113,13 +126,21 @@ class Ledger:
             sweeper = Sweeper(database, writer, lease_s=settings.lease_s)
             upkeep = Upkeep(database)
             file_sweeper = FileSweeper(database)
+            envelope = Envelope(settings.keks)
+            tasks = Tasks(database, envelope, settings.tasks)
+            deliveries = Deliveries(database, envelope, settings.tasks)
+            task_sweeper = TaskSweeper(database, tasks, deliveries, settings.tasks)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
                 actions=Actions(database),
                 files=Files(database, settings.files),
-                envelope=Envelope(settings.keks),
+                envelope=envelope,
                 file_sweeper=file_sweeper,
+                tasks=tasks,
+                hooks=Hooks(database, envelope, settings.tasks),
+                deliveries=deliveries,
+                task_sweeper=task_sweeper,
                 sweeper=sweeper,
                 upkeep=upkeep,
                 writer=writer,
@@ -129,10 +150,10 @@ class Ledger:
             async with _running(writer.run()):
                 background = [
                     *(lease.keep(database), sweeper.run()),
-                    *(upkeep.run(), file_sweeper.run()),
+                    *(upkeep.run(), file_sweeper.run(), task_sweeper.run()),
                 ]
                 if not settings.pooled:
-                    background.append(keys.listen(connector))
+                    background += [keys.listen(connector), tasks.listen(connector)]
                     if on_low_balance is not None:
                         background.append(announce(connector, on_low_balance))
                 try:

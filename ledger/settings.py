@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 
 from ledger.files.limits import FileLimits
+from ledger.tasks.limits import TaskLimits
 
 # Below this a pepper could be found by trying.
 _PEPPER_BYTES_MIN = 16
@@ -44,6 +45,8 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     key_cache_max: int = 10_000
     # What may be kept of files, where a customer asks for it.
     files: FileLimits = FileLimits()
+    # How many tasks and webhooks there may be, and how long they live.
+    tasks: TaskLimits = TaskLimits()
 
     def __post_init__(self) -> None:
         """Refuse a pepper that BLAKE2b cannot take or that could be guessed."""
