@@ -19,7 +19,7 @@ from ledger.envelope import Envelope
 from ledger.errors import DeliveryUnknown
 from ledger.tasks import hooks
 from ledger.tasks.limits import TaskLimits
-from ledger.tasks.tasks import callback_opened
+from ledger.tasks.sealed import callback_opened
 
 Clock = Callable[[], datetime | None]
 

@@ -18,7 +18,7 @@ from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.tasks.deliveries import Deliveries
 from ledger.tasks.limits import ATTEMPTS_MAX, TaskLimits
 from ledger.tasks.states import End, State
-from ledger.tasks.tasks import Task, Tasks
+from ledger.tasks.tasks import Tasks
 
 LOST = "lost-instance"
 EXPIRED = "task-expired"
@@ -125,7 +125,7 @@ class TaskSweeper:
         await self._look()
 
     async def _end(self, seq: int, state: State, code: str, *, only: str) -> None:
-        task: Task | None = await self._tasks.look(seq)
+        task = await self._tasks.look(seq)
         if task is None:
             return
         end = End(

@@ -31,12 +31,11 @@ until then the death of the process refunds, and the sweeper says `failed`.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from ledger.connection import Connector
 from ledger.conversion_id import new_conversion_id
@@ -54,7 +53,9 @@ from ledger.errors import (
 from ledger.listening import listen
 from ledger.tasks.events import TaskFacts, body_of, new_event_id
 from ledger.tasks.limits import TaskLimits
+from ledger.tasks.sealed import place
 from ledger.tasks.states import LIVE, End, State, event_of
+from ledger.tasks.task import Beat, Claimed, NewTask, Submitted, Task
 from ledger.transaction import retried
 
 CHANNEL = "ephemera_tasks"
@@ -118,85 +119,6 @@ update files.file f set expires_at = now() from gone
 """
 
 
-class NewTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task to take. `request` and `callback` are sealed here."""
-
-    account_id: int
-    id: str
-    source: str
-    target: str
-    request: bytes
-    hold: str = "store"
-    # Of a task in memory: the process that has its bytes.
-    holder: UUID | None = None
-    callback: bytes | None = None
-    hook_id: str | None = None
-    # Ids of stored files that came with it and go with it.
-    inputs: tuple[str, ...] = ()
-    client_key: str | None = None
-    fingerprint: bytes | None = None
-
-
-class Submitted(msgspec.Struct, frozen=True):
-    """The id of the task, and whether it was there already (same client's key, same request)."""
-
-    id: str
-    repeat: bool
-
-
-class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at a task, with its request in the clear."""
-
-    seq: int
-    account_id: int
-    id: str
-    hold: str
-    source: str
-    target: str
-    request: bytes
-    attempt: int
-    conversion_id: UUID
-
-
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as its owner may see it. `outcome` is in the clear."""
-
-    seq: int
-    account_id: int
-    id: str
-    state: State
-    hold: str
-    source: str
-    target: str
-    outcome: bytes | None
-    code: str | None
-    attempt: int
-    conversion_id: UUID | None
-    holder: UUID | None
-    stage: str
-    progress: float
-    credits: int
-    settled: bool
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    expires_at: datetime
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self.state not in LIVE
-
-
-class Beat(msgspec.Struct, frozen=True):
-    """That a task is still in hand, and how far it is."""
-
-    seq: int
-    conversion_id: UUID | None
-    stage: str | None = None
-    progress: float | None = None
-
-
 class Tasks:
     """Tasks of all accounts."""
 
@@ -218,8 +140,10 @@ class Tasks:
         (row,) = await self._database.rows(
             _SUBMIT,
             *(task.account_id, task.id, task.hold, task.holder, task.source, task.target),
-            seal(task.request, _place("request", task.account_id, task.id)),
-            callback_sealed(self._envelope, task),
+            seal(task.request, place("request", task.account_id, task.id)),
+            seal(task.callback, place("callback", task.account_id, task.id))
+            if task.callback
+            else None,
             *(task.hook_id, list(task.inputs), task.client_key, task.fingerprint),
             timedelta(seconds=limits.queue_s),
             timedelta(seconds=limits.lease_s),
@@ -283,8 +207,8 @@ class Tasks:
         )
         outcome = None
         if end.outcome is not None:
-            place = _place("outcome", task.account_id, task.id)
-            outcome = self._envelope.close(end.outcome, place)
+            where = place("outcome", task.account_id, task.id)
+            outcome = self._envelope.close(end.outcome, where)
         arguments = (
             *(task.seq, conversion_id, list(since), only, end.state, end.money, end.reason),
             outcome,
@@ -362,30 +286,14 @@ class Tasks:
         self._hear("queued")
 
     def _opened(self, column: str, row: asyncpg.Record) -> bytes:
-        place = _place(column, row["account_id"], row["id"])
-        return self._envelope.open(row[column], place)
+        where = place(column, row["account_id"], row["id"])
+        return self._envelope.open(row[column], where)
 
     def _task(self, row: asyncpg.Record) -> Task:
         fields: dict[str, Any] = dict(row)
         fields["state"] = State(row["state"])
         fields["outcome"] = self._opened("outcome", row) if row["outcome"] else None
         return Task(**fields)
-
-
-def callback_sealed(envelope: Envelope, task: NewTask) -> bytes | None:
-    """The task's own address, sealed."""
-    if task.callback is None:
-        return None
-    return envelope.close(task.callback, _place("callback", task.account_id, task.id))
-
-
-def callback_opened(envelope: Envelope, sealed: bytes, account_id: int, task_id: str) -> bytes:
-    """The address again, for its delivery."""
-    return envelope.open(sealed, _place("callback", account_id, task_id))
-
-
-def _place(column: str, account_id: int, task_id: str) -> str:
-    return f"tasks.task.{column}|{account_id}|{task_id}"
 
 
 def _refusal(outcome: str, limits: TaskLimits) -> Exception:
