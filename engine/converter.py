@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from engine.formats import ANY
 from engine.job import Bounds, Buffer
 from sandbox.limits import Limits
 
@@ -29,12 +30,18 @@ class Converter(msgspec.Struct, frozen=True, kw_only=True):
     # Formats of the inputs after the first, where those are not `sources`: the picture of a stamp,
     # the key of a signature.
     companions: tuple[str, ...] = ()
+    # Whether it is told what the client called its files; nobody else's worker is.
+    named: bool = False
     # Chosen where several converters serve a pair and the request names none.
     default: bool = False
     # Base price hint for the gateway: the weight of one conversion.
     credits: int = 1
     # What the types alone cannot refuse; called with (options, target), raises OptionInvalid.
     check: Callable[[Any, str], None] | None = None
+
+    def takes(self, source: str) -> bool:
+        """Whether files of this format, by its name, are taken."""
+        return source in self.sources or ANY in self.sources
 
     @property
     def operation(self) -> str:
@@ -84,6 +91,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Buffer, ...]
     options: Any  # the converter's own options struct
     bounds: Bounds
+    # What the client called each input, "" where it did not: a claim. Empty where nobody said.
+    names: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -96,3 +105,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     files: tuple[Buffer, ...]
     warnings: tuple[str, ...] = ()
+    # What each file is to be called, folders and extension included, where it has a name of its
+    # own; otherwise none, and the files are numbered.
+    names: tuple[str, ...] = ()

@@ -9,6 +9,9 @@ import msgspec
 
 from engine.errors import FormatUnknown
 
+# Whoever takes this takes every format, and bytes of none; whoever gives it gives what there is.
+ANY = "any"
+
 
 class Format(msgspec.Struct, frozen=True):
     """One format. The first extension is the one a download gets."""
@@ -188,6 +191,7 @@ _MEDIA = (
 )
 
 _OTHERS = (
+    _row(ANY, "file of any kind", "application/octet-stream", "bin", "file"),
     _row("zip", "ZIP archive", "application/zip", "zip"),
     _row("jar", "Java archive", "application/java-archive", "jar war"),
     _row("apk", "Android package", "application/vnd.android.package-archive", "apk"),

@@ -15,6 +15,10 @@ from sandbox.limits import Limits
 
 Buffer = bytes | bytearray | memoryview
 
+# Of all names in a request or a reply: a thousand as long as file systems allow (NAME_MAX). They
+# are in a frame's header (`sandbox/wire.py`).
+NAMES_BYTES_MAX = 255 * 1024
+
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Limits that only a codec can check, from the header before decoding where it can."""
@@ -41,6 +45,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Buffer, ...]
     # Of an input that went into a worker while it arrived, and is not among `inputs`.
     received_bytes: int = 0
+    # What the client called each input, "" where it did not; or nothing, where none has a name.
+    names: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -59,6 +65,9 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     files: Sequence[Buffer]
     warnings: tuple[str, ...] = ()
+    # What the worker wants each file called, where files have names of their own: not to be used
+    # as they are.
+    names: tuple[str, ...] = ()
     # Host-side wall seconds: waiting for a worker, and in the worker.
     queue_s: float = 0.0
     convert_s: float = 0.0
@@ -80,6 +89,7 @@ class TaskRequest(msgspec.Struct, frozen=True, array_like=True):
     target: str
     options: dict[str, Any]
     bounds: Bounds
+    names: tuple[str, ...] = ()
 
 
 class TaskReply(msgspec.Struct, frozen=True, array_like=True):
@@ -89,3 +99,4 @@ class TaskReply(msgspec.Struct, frozen=True, array_like=True):
     detail: str = ""
     warnings: tuple[str, ...] = ()
     cpu_s: float = 0.0
+    names: tuple[str, ...] = ()

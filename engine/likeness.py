@@ -7,7 +7,7 @@ found, and a claim that is true but less particular than the bytes is believed.
 
 import functools
 
-from engine.formats import FORMATS, find
+from engine.formats import ANY, FORMATS, find
 
 # Each kind and the one it is a special case of.
 _IS_A = {
@@ -108,6 +108,8 @@ def fits(claimed: str, seen: str | None) -> bool:
     A claim is believed where it is true and less particular than the bytes, and where the bytes
     cannot tell: any text can be text of any kind, and it is for its reader to refuse it.
     """
+    if claimed == ANY:
+        return True
     if seen is not None and claimed in known(seen):
         return True
     if seen is not None and _PACKED.get(claimed) == seen:

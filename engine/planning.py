@@ -3,23 +3,32 @@
 from collections.abc import Mapping, Sequence
 
 from engine import errors, formats, likeness, registry
+from engine.formats import ANY
 from engine.job import Buffer, Job
 from engine.sniff import sniff
 
+# Of a claimed name: no file system takes longer ones, and a thousand of them fit into one header.
+NAME_BYTES_MAX = 255
 
-def plan(source: str, target: str, options: Mapping[str, str], uploads: Sequence[Buffer]) -> Job:
+
+def plan(
+    source: str,
+    target: str,
+    options: Mapping[str, str],
+    uploads: Sequence[Buffer],
+    names: Sequence[str | None] = (),
+) -> Job:
     """Check everything that can be checked without running, and name the converter.
 
-    `source` may be `auto`: the first bytes decide. Raises the refusals of `engine.errors`.
+    `source` may be `auto`: the first bytes decide. `names` are what the client called the uploads,
+    where it did. Raises the refusals of `engine.errors`.
     """
     if not uploads:
         raise errors.SourceEmpty("no file came: the request has no body")
     for upload in uploads:
         check_any(upload)
     wanted = formats.find(target).name
-    first = sniffed(source, uploads[0])
-    if source.lower() == "auto":
-        first = _served(first, wanted)
+    first = _first(source, uploads[0], wanted)
     options = dict(options)
     operation = options.pop("operation", None)
     converter = registry.converter_for(first, wanted, operation, inputs=len(uploads))
@@ -28,9 +37,12 @@ def plan(source: str, target: str, options: Mapping[str, str], uploads: Sequence
             f"{converter.name} takes at least {converter.inputs_min} files and {len(uploads)} came"
         )
     claimed = "auto" if converter.companions else source
-    sources = (first, *(sniffed(claimed, upload) for upload in uploads[1:]))
+    unknown = ANY if converter.takes(ANY) else None
+    sources = (first, *(sniffed(claimed, upload, unknown) for upload in uploads[1:]))
     for other in sources[1:]:
-        if other not in (converter.companions or converter.sources):
+        if other not in converter.companions and (
+            converter.companions or not converter.takes(other)
+        ):
             raise errors.ConversionUnsupported(
                 f"{converter.name} does not take {other} files"
                 f"{' beside the first' if converter.companions else ''}; it takes "
@@ -43,6 +55,7 @@ def plan(source: str, target: str, options: Mapping[str, str], uploads: Sequence
         target=wanted,
         options=registry.parse_options(converter, options, target=wanted),
         inputs=tuple(uploads),
+        names=_cut(names) if converter.named else (),
     )
     check_size(job, registry.family_of(converter).limits.input_bytes_max)
     return job
@@ -86,13 +99,15 @@ def check_any(upload: Buffer) -> None:
         raise errors.SourceEmpty("the file is empty: it has zero bytes")
 
 
-def sniffed(claimed: str, upload: Buffer) -> str:
+def sniffed(claimed: str, upload: Buffer, unknown: str | None = None) -> str:
     """The upload's format by name: found for `auto`, otherwise compared with the claim.
 
-    Raises SourceUnrecognised, SourceMismatch, FormatUnknown.
+    What is not recognised is `unknown`, where that is a format. Raises SourceUnrecognised,
+    SourceMismatch, FormatUnknown.
     """
     seen = sniff(upload)
     if claimed.lower() == "auto":
+        seen = seen or unknown
         if seen is None:
             raise errors.SourceUnrecognised(
                 "the file looks like nothing known here; name its format instead of auto"
@@ -103,6 +118,21 @@ def sniffed(claimed: str, upload: Buffer) -> str:
         return source.name
     looks = f"it looks like {formats.title(seen)}" if seen else "it looks like nothing known here"
     raise errors.SourceMismatch(f"the file is not what it claims to be ({source.title}): {looks}")
+
+
+def _first(claimed: str, upload: Buffer, target: str) -> str:
+    """The format of the first file, which decides about the converter."""
+    becomes = [one for one in registry.CONVERTERS if target in one.targets]
+    unknown = ANY if any(one.takes(ANY) for one in becomes) else None
+    found = sniffed(claimed, upload, unknown)
+    return _served(found, target) if claimed.lower() == "auto" else found
+
+
+def _cut(names: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(
+        (name or "").encode(errors="replace")[:NAME_BYTES_MAX].decode(errors="ignore")
+        for name in names
+    )
 
 
 def _served(seen: str, target: str) -> str:

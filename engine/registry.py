@@ -145,7 +145,7 @@ def converter_for(
 
 def _candidates(source: str, target: str) -> list[Converter]:
     source_name, target_name = find(source).name, find(target).name
-    found = [one for one in CONVERTERS if source_name in one.sources and target_name in one.targets]
+    found = [one for one in CONVERTERS if one.takes(source_name) and target_name in one.targets]
     if not found:
         becomes = sorted(
             {name for one in CONVERTERS if source_name in one.sources for name in one.targets}

@@ -111,6 +111,8 @@ def checked(reply: ReplyHead) -> TaskReply:
         ) from error
     if answer.error:
         raise _REFUSALS.get(answer.error, errors.ConversionCrashed)(answer.detail)
+    if answer.names and len(answer.names) != len(reply.sizes):
+        raise errors.ConversionCrashed("the converter lost count of its results", reason="reply")
     if not reply.sizes:
         raise errors.ConversionCrashed("the converter gave no result", reason="reply")
     return answer

@@ -22,7 +22,8 @@ from urllib.parse import quote
 from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.http import StreamWriter
 
-from engine.job import Buffer
+from engine import formats
+from engine.job import Buffer, Output
 from engine.passage import Delivery
 from engine.wiping import wipe
 from gateway.config import DownloadConfig
@@ -31,6 +32,8 @@ from gateway.errors import DownloadStalled
 # The first file name that a name could be taken from decides; without any, this.
 NAMELESS = "converted"
 NAME_CHARS_MAX = 120
+# Of names that results bring along: NAME_MAX and PATH_MAX of Linux.
+PART_CHARS_MAX, PATH_CHARS_MAX = 255, 4096
 # Header lines that clients accept; a converter with more to say repeats itself.
 WARNINGS_MAX = 8
 WARNING_CHARS_MAX = 200
@@ -160,13 +163,43 @@ def zipped(files: Iterable[tuple[str, Buffer]]) -> list[Buffer]:
     return archive.buffers
 
 
-def numbered(files: Sequence[Buffer], base: str, extension: str) -> list[tuple[str, Buffer]]:
-    """Names for several results of one file; they sort as they are numbered."""
-    width = len(str(len(files)))
-    return [
-        (f"{base}-{number:0{width}}.{extension}", content)
-        for number, content in enumerate(files, start=1)
-    ]
+def named(output: Output, base: str) -> list[tuple[str, Buffer]]:
+    """The results of one file, with their names."""
+    extension = formats.find(output.target).extensions[0]
+    names = called(output.names, len(output.files), base, extension)
+    return list(zip(names, output.files, strict=True))
+
+
+def called(own: Sequence[str], count: int, base: str, extension: str) -> list[str]:
+    """A name for each of `count` results: its own, where the worker gave one, or the upload's.
+
+    Own names may have folders. They come from a worker, so they are cleaned, and no two are alike.
+    """
+    if len(own) == count:
+        taken: set[str] = set()
+        return [_apart(_path(name), taken) for name in own]
+    if count == 1:
+        return [f"{base}.{extension}"]
+    return [f"{base}-{number:0{len(str(count))}}.{extension}" for number in range(1, count + 1)]
+
+
+def _path(claimed: str) -> str:
+    """A path that stays below where it is unpacked, on every system."""
+    parts = [_UNSAFE.sub("_", part).rstrip(" .") for part in claimed.split("/")]
+    path = "/".join(part[:PART_CHARS_MAX] for part in parts if part)
+    return path if 0 < len(path) <= PATH_CHARS_MAX else NAMELESS
+
+
+def _apart(path: str, taken: set[str]) -> str:
+    """The path, numbered where it is taken already; case does not make a difference everywhere."""
+    folder, slash, name = path.rpartition("/")
+    stem, dot, extension = name.rpartition(".") if "." in name[1:] else (name, "", "")
+    number = 1
+    while path.lower() in taken:
+        number += 1
+        path = f"{folder}{slash}{stem} ({number}){dot}{extension}"
+    taken.add(path.lower())
+    return path
 
 
 async def send(

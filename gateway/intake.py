@@ -147,7 +147,8 @@ async def _passed_on(
     request: web.Request, arrival: Arrival, head: Gathering
 ) -> AsyncIterator[Intake]:
     asked, engine = request[state.ASKED], request.app[state.ENGINE]
-    job = engine.plan(asked.source, asked.target, asked.options, [head.view()])
+    options, body = asked.options, [head.view()]
+    job = engine.plan(asked.source, asked.target, options, body, [arrival.name])
     received = hashlib.sha256() if asked.digests else None
     if received:
         received.update(head.view())
@@ -184,7 +185,8 @@ async def _gathered(request: web.Request, files: Sequence[Upload], wiper: Wiper)
     bodies = [file.body for file in files]
     wiper.add(bodies)
     asked, engine = request[state.ASKED], request.app[state.ENGINE]
-    job = engine.plan(asked.source, asked.target, asked.options, bodies)
+    names = [file.name for file in files]
+    job = engine.plan(asked.source, asked.target, asked.options, bodies, names)
     digests = await digests_of(bodies) if asked.digests else []
     account = str(request[state.CALLER].account_id)
     return Intake(

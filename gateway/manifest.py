@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import hdrs
 
-from engine import formats
 from engine.job import Buffer, Output
 from gateway import downloads
 from gateway.problems import Problem
@@ -48,11 +47,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def names(number: int, count: int, claimed: str | None, output: Output) -> tuple[str, ...]:
     """Names for the results of one file of `count`; they sort as the files came."""
-    extension = formats.find(output.target).extensions[0]
     base = f"{number:0{len(str(count))}}-{downloads.stem(claimed)}"
-    if len(output.files) == 1:
-        return (f"{base}.{extension}",)
-    return tuple(name for name, _ in downloads.numbered(output.files, base, extension))
+    folder = f"{base}/" if output.names else ""
+    return tuple(f"{folder}{name}" for name, _ in downloads.named(output, base))
 
 
 def archive(manifest: Manifest, results: Sequence[tuple[str, Buffer]]) -> list[Buffer]:

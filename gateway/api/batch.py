@@ -122,7 +122,8 @@ class _Work:
     async def _run(self, number: int, file: Upload, trail: Trail) -> None:
         app, asked = self._request.app, self._request[state.ASKED]
         caller = self._request[state.CALLER]
-        job = app[state.ENGINE].plan(asked.source, asked.target, asked.options, [file.body])
+        plan, body, names = app[state.ENGINE].plan, [file.body], [file.name]
+        job = plan(asked.source, asked.target, asked.options, body, names)
         key = await self._key(asked, number, file)
         trail.reached(Stage.DEBITING)
         async with app[state.LEDGER].debit(

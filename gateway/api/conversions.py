@@ -84,9 +84,11 @@ def begun(taken: Intake, delivery: Delivery, debit: Debit) -> web.StreamResponse
 
 
 def name_of(taken: Intake, delivery: Delivery) -> str:
-    """A file name made from the upload's."""
+    """A file name made from the upload's; the result's own, where there is one that has one."""
     _, extension = _kind(delivery)
-    return f"{downloads.stem(taken.name)}.{extension}"
+    own = delivery.output.names if len(delivery.sizes) == 1 else ()
+    (name,) = downloads.called(own, 1, downloads.stem(taken.name), extension)
+    return name.rpartition("/")[2]
 
 
 def _kind(delivery: Delivery) -> tuple[str, str]:
@@ -121,7 +123,4 @@ async def body_of(  # noqa: PLR0917 -- the parts of one answer
 async def _archived(output: Output, base: str) -> list[Buffer]:
     if len(output.files) == 1:
         return list(output.files)
-    extension = formats.find(output.target).extensions[0]
-    return await asyncio.to_thread(
-        downloads.zipped, downloads.numbered(output.files, base, extension)
-    )
+    return await asyncio.to_thread(downloads.zipped, downloads.named(output, base))

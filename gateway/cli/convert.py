@@ -73,7 +73,8 @@ def convert(
         complain(f"cannot read {error.filename}: {error.strerror}")
         return Exit.NO_INPUT
     settings = source.settings()
-    output = run(_convert(settings, from_, target, options, uploads, quiet=quiet))
+    names = [Path(path).name for path in inputs]
+    output = run(_convert(settings, from_, target, options, uploads, names=names, quiet=quiet))
     for warning in output.warnings:
         complain(f"note: {warning}")
     try:
@@ -91,9 +92,10 @@ async def _convert(
     options: dict[str, str],
     uploads: Sequence[bytes],
     *,
+    names: Sequence[str],
     quiet: bool,
 ) -> Output:
-    job = Engine.plan(source, target, options, uploads)
+    job = Engine.plan(source, target, options, uploads, names)
     # One conversion needs one slot and one worker.
     config = EngineSection(slots=1, spares=1, isolation=settings.engine.isolation)
     async with _progress(f"{job.sources[0]} to {job.target}", quiet=quiet):
@@ -147,9 +149,8 @@ def _read(path: str) -> bytes:
 def _write(path: str, output: Output) -> None:
     pieces = list(output.files)
     if len(pieces) > 1:
-        extension = formats.find(output.target).extensions[0]
         base = downloads.stem(None if path == PIPE else path)
-        pieces = downloads.zipped(downloads.numbered(pieces, base, extension))
+        pieces = downloads.zipped(downloads.named(output, base))
     if path == PIPE:
         sys.stdout.buffer.writelines(pieces)
         sys.stdout.buffer.flush()

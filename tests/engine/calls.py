@@ -19,6 +19,7 @@ class Reply(NamedTuple):
     detail: str
     warnings: tuple[str, ...]
     files: list[bytes]
+    names: tuple[str, ...] = ()
 
     @property
     def file(self) -> bytes:
@@ -41,11 +42,13 @@ def convert(
     operation: str | None = None,
     bounds: Bounds | None = None,
     companions: tuple[str, ...] = (),
+    names: tuple[str, ...] = (),
     **options: object,
 ) -> Reply:
     """Convert; options are turned into the strings that a query would hold.
 
-    `companions` are the formats of the uploads after the first, where they are not `source`.
+    `companions` are the formats of the uploads after the first, where they are not `source`;
+    `names` what the client calls them.
     """
     inputs = uploads if isinstance(uploads, list) else [uploads]
     converter = converter_for(source, target, operation, inputs=len(inputs))
@@ -56,10 +59,12 @@ def convert(
         target=target,
         options=msgspec.to_builtins(parse_options(converter, texts, target=target)),
         bounds=bounds or family_of(converter).bounds,
+        names=names,
     )
     header, files = task.handle(msgspec.msgpack.encode(request), inputs)
     reply = msgspec.msgpack.decode(header, type=TaskReply)
-    return Reply(reply.error, reply.detail, reply.warnings, [bytes(file) for file in files])
+    made = [bytes(file) for file in files]
+    return Reply(reply.error, reply.detail, reply.warnings, made, reply.names)
 
 
 def _as_query(value: object) -> str:

@@ -401,11 +401,12 @@ async def test_every_pair_runs_in_a_worker_that_can_open_nothing() -> None:
             if source in {"zip", "jar", "apk"}
             else [_one_member(source)]
             for source in SOURCES
-        },
+        }
+        | {"any": [_ONE]},
     )
     refused = {pair: str(one) for pair, one in done.items() if isinstance(one, EngineError)}
     assert refused == {}
-    assert len(done) == len(SOURCES) * (len(TARGETS) + 1)
+    assert len(done) == len(SOURCES) * (len(TARGETS) + 2) + len(ARCHIVES)
 
 
 def _one_member(source: str) -> bytes:

@@ -95,7 +95,7 @@ def test_an_unknown_operation_lists_the_known_ones() -> None:
 
 def test_an_impossible_pair_says_what_there_is_instead() -> None:
     with pytest.raises(errors.ConversionUnsupported, match=r"png becomes .*webp"):
-        converter_for("png", "zip")
+        converter_for("png", "stl")
     with pytest.raises(errors.ConversionUnsupported, match="recognised but not converted"):
         converter_for("midi", "pdf")
 

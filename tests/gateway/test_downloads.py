@@ -8,6 +8,7 @@ from aiohttp import content_disposition_filename, parse_content_disposition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.job import Output
 from gateway import downloads
 
 
@@ -57,7 +58,7 @@ def test_a_name_beyond_ascii_has_both_forms() -> None:
 
 
 def _archive(files: list[bytes | bytearray], base: str) -> bytes:
-    return b"".join(downloads.zipped(downloads.numbered(files, base, "png")))
+    return b"".join(downloads.zipped(downloads.named(Output(target="png", files=files), base)))
 
 
 def test_several_results_become_one_archive_with_numbered_names() -> None:
@@ -65,6 +66,42 @@ def test_several_results_become_one_archive_with_numbered_names() -> None:
     with zipfile.ZipFile(io.BytesIO(archive)) as members:
         assert members.namelist() == ["scan-1.png", "scan-2.png"]
         assert members.read("scan-2.png") == b"two"
+
+
+@pytest.mark.parametrize(
+    ("own", "called"),
+    [
+        (("docs/a.txt", "docs/b.txt"), ["docs/a.txt", "docs/b.txt"]),
+        (("a.txt", "A.TXT"), ["a.txt", "A (2).TXT"]),
+        (("/etc/passwd", "../../x"), ["etc/passwd", "x"]),
+        (
+            (
+                "",
+                "..",
+            ),
+            ["converted", "converted (2)"],
+        ),
+        (("a\\b", 'c"\r\n'), ["a_b", "c___"]),
+        ((".gitignore", "x/" * 5000), [".gitignore", "converted"]),
+        (("a", "b", "c"), ["scan-1.bin", "scan-2.bin"]),
+    ],
+)
+def test_names_that_results_bring_along_are_kept_and_made_harmless(
+    own: tuple[str, ...], called: list[str]
+) -> None:
+    assert downloads.called(own, 2, "scan", "bin") == called
+
+
+@given(st.lists(st.text(), min_size=1, max_size=5))
+def test_whatever_a_worker_calls_its_results_they_stay_where_they_are_unpacked(
+    own: list[str],
+) -> None:
+    names = downloads.called(own, len(own), "scan", "bin")
+    assert len({name.lower() for name in names}) == len(own)
+    for name in names:
+        parts = name.split("/")
+        assert not {"", ".", ".."} & set(parts)
+        assert name.isprintable() or not any(char < " " for char in name)
 
 
 def test_the_same_results_make_the_same_archive() -> None:

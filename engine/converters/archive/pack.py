@@ -15,6 +15,7 @@ import zstandard
 from py7zr.helpers import ArchiveTimestamp
 
 from engine.converters.archive.members import Lost, Member
+from engine.converters.archive.zip_sealed import SealedZip
 from engine.converters.capped import CappedBuffer
 from engine.errors import TargetImpossible
 
@@ -33,7 +34,7 @@ def pack(
 ) -> None:
     """Write all members. Raises TargetTooLarge, TargetImpossible."""
     if target == "zip":
-        _zip(members, buffer, options.level)
+        _zip(members, buffer, options)
     elif target == "7z":
         _seven(members, buffer, options, lost)
     elif target in _COMPRESSORS and target.startswith("t"):
@@ -45,15 +46,29 @@ def pack(
         _only(members, buffer, target, options.level)
 
 
-def _zip(members: Iterator[Member], buffer: CappedBuffer, level: int | None) -> None:
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+def _zip(members: Iterator[Member], buffer: CappedBuffer, options: Any) -> None:
+    if options.password_out:
+        sealed = SealedZip(buffer, options.password_out, options.level)
         for member in members:
-            folder = member.content is None
-            entry = zipfile.ZipInfo(member.name + ("/" if folder else ""), _zip_time(member))
-            mode = _FOLDER | 0o040000 if folder else _mode(member) | 0o100000
-            entry.external_attr = mode << 16 | (0x10 if folder else 0)
-            entry.compress_type = zipfile.ZIP_STORED if folder else zipfile.ZIP_DEFLATED
+            sealed.add(_entry(member), bytes(member.content or b""))
+        sealed.end()
+        return
+    level = options.level
+    method = zipfile.ZIP_STORED if level == 0 else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(buffer, "w", method, compresslevel=level) as archive:
+        for member in members:
+            entry = _entry(member)
+            entry.compress_type = zipfile.ZIP_STORED if entry.is_dir() else method
             archive.writestr(entry, bytes(member.content or b""), compresslevel=level)
+
+
+def _entry(member: Member) -> zipfile.ZipInfo:
+    """What the directory says of a member."""
+    folder = member.content is None
+    entry = zipfile.ZipInfo(member.name + ("/" if folder else ""), _zip_time(member))
+    mode = _FOLDER | 0o040000 if folder else _mode(member) | 0o100000
+    entry.external_attr = mode << 16 | (0x10 if folder else 0)
+    return entry
 
 
 def _zip_time(member: Member) -> tuple[int, int, int, int, int, int]:

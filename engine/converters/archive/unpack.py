@@ -29,6 +29,8 @@ from engine.job import Buffer
 from sandbox.limits import MIB
 
 _PIECE = 1 * MIB
+# What the one file of a compressed file is called.
+UNNAMED = "content"
 # A 7z comes out whole, since its members may share one stream.
 _SOLID_MAX = 512 * MIB
 _EXECUTABLE = 0o111
@@ -36,7 +38,7 @@ _EXECUTABLE = 0o111
 # It would ask psutil, which reads /proc; a worker can read no file.
 vars(seven)["get_memory_limit"] = lambda: 16 * MIB
 
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, zstandard.ZstdError,
     ArchiveError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
     ArithmeticError, AssertionError, NotImplementedError, RuntimeError, struct.error,
@@ -54,7 +56,7 @@ def reading(source: str) -> Iterator[None]:
         raise SourceUnreadable(
             "the archive is compressed in a way that is not read here"
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise SourceUnreadable(
             f"the {find(source).title} cannot be read: it is damaged, cut off or of an unusual kind"
         ) from error
@@ -168,7 +170,7 @@ def _single(this: Unpacking) -> Iterator[Member]:
     while piece := stream.read(_PIECE):
         pieces.append(piece)
     this.budget.count()
-    yield Member(name="content", content=b"".join(pieces))
+    yield Member(name=UNNAMED, content=b"".join(pieces))
 
 
 class _Joined(io.RawIOBase):

@@ -5,6 +5,7 @@ data descriptors and lies there do not matter.
 """
 
 import io
+import stat
 import struct
 import zipfile
 import zlib
@@ -56,7 +57,7 @@ class Unzip:
                 self._budget.count()
                 written = self._name(entry)
                 name = safe_name(written, self._lost)
-                if name is None or is_special(entry.external_attr >> 16, self._lost):
+                if name is None or self._is_special(entry):
                     continue
                 modified = timegm((*entry.date_time, 0, 0, 0)) if entry.date_time[1] else None
                 if written.endswith(("/", "\\")):
@@ -65,6 +66,13 @@ class Unzip:
                 content = self._content(archive, entry)
                 executable = bool(entry.external_attr >> 16 & _EXECUTABLE)
                 yield Member(name=name, content=content, modified=modified, executable=executable)
+
+    def _is_special(self, entry: zipfile.ZipInfo) -> bool:
+        mode = entry.external_attr >> 16
+        # What was piped into a program that packs is said to be a pipe, and is a file.
+        if stat.S_ISFIFO(mode) and entry.file_size:
+            return False
+        return is_special(mode, self._lost)
 
     def _name(self, entry: zipfile.ZipInfo) -> str:
         """Many programs write UTF-8 and do not say so; some say it in a field of its own."""
@@ -109,6 +117,8 @@ class Unzip:
     def _packed(self, entry: zipfile.ZipInfo) -> memoryview:
         """The member as it lies in the archive."""
         at = entry.header_offset
+        if at < 0:
+            raise zipfile.BadZipFile
         magic, name_bytes, extra_bytes = _LOCAL.unpack_from(self._upload, at)
         start = at + _LOCAL.size + name_bytes + extra_bytes
         packed = self._upload[start : start + entry.compress_size]

@@ -5,15 +5,21 @@ from typing import get_args
 from engine.converter import Work
 from engine.converters.archive.catalogue import (
     CONVERTERS,
+    ExtractOptions,
     ListOptions,
     NamesEncoding,
+    PackOptions,
     RepackOptions,
 )
-from engine.converters.archive.members import Lost, Member
+from engine.converters.archive.files import extract, pack_files
+from engine.converters.archive.members import Budget, Lost, Member
 from engine.converters.archive.pack import pack
 from engine.converters.archive.repack import list_members, repack
+from engine.converters.archive.unpack import DAMAGE
+from engine.converters.archive.zip_methods import METHODS, unpacked
 from engine.converters.capped import CappedBuffer
 from engine.errors import EngineError
+from engine.formats import ANY
 from engine.job import Bounds, Buffer
 
 _SECRET = "warm"  # noqa: S105  # protects nothing
@@ -36,9 +42,14 @@ def warm() -> None:
         for upload in (samples[source], samples[source][: len(samples[source]) // 2]):
             _attempt(upload, source, "zip", RepackOptions(include="*.txt"))
             _attempt(upload, source, "json", ListOptions())
-    locked = _packed("7z", RepackOptions(password_out=_SECRET))
-    for password in (_SECRET, "", "x"):
-        _attempt(locked, "7z", "zip", RepackOptions(password=password))
+    for kind in ("7z", "zip"):
+        locked = _packed(kind, RepackOptions(password_out=_SECRET))
+        for password in (_SECRET, "", "x"):
+            _attempt(locked, kind, "zip", RepackOptions(password=password))
+            _attempt(locked, kind, ANY, ExtractOptions(password=password))
+    _attempt(samples["zip"], ANY, "zip", PackOptions(password_out=_SECRET))
+    for method in METHODS:
+        _try_method(method)
     for encoding in get_args(NamesEncoding):
         "x".encode(encoding if encoding != "auto" else "ascii")
     _touchstone.append(samples["zip"])
@@ -60,7 +71,16 @@ def _attempt(upload: Buffer, source: str, target: str, options: object) -> None:
     work = Work(
         sources=(source,), target=target, inputs=(upload,), options=options, bounds=Bounds()
     )
+    run = {"json": list_members, ANY: extract}.get(target, repack)
     try:
-        (list_members if target == "json" else repack)(work)
+        (pack_files if source == ANY else run)(work)
     except EngineError:
+        return
+
+
+def _try_method(method: int) -> None:
+    """Unpack what is damaged: that loads a codec as well."""
+    try:
+        unpacked(memoryview(bytes(32)), method, 1, Budget(32))
+    except (EngineError, *DAMAGE):
         return

@@ -38,10 +38,10 @@ def unpacked(packed: memoryview, method: int, size: int, budget: Budget) -> byte
 
     Raises MethodUnknown, SourceTooComplex, and for damage what its codec raises, or ValueError.
     """
-    if method not in _METHODS:
+    if method not in METHODS:
         raise MethodUnknown
     pieces = []
-    for piece in _METHODS[method](packed, size):
+    for piece in METHODS[method](packed, size):
         budget.take(len(piece))
         pieces.append(piece)
     content = b"".join(pieces)
@@ -133,7 +133,10 @@ def _ppmd(packed: memoryview, size: int) -> Iterator[bytes]:
     unpacker = pyppmd.Ppmd8Decoder(order, memory_mib * MIB, restore_method=restoring)
     given, rest = 0, bytes(packed[2:])
     while given < size:
-        piece = unpacker.decode(rest, min(size - given, _PIECE))
+        try:
+            piece = unpacker.decode(rest, min(size - given, _PIECE))
+        except MemoryError as error:  # what it says of damage, too
+            raise ValueError from error
         if not piece:
             raise EOFError
         rest = b""
@@ -141,7 +144,7 @@ def _ppmd(packed: memoryview, size: int) -> Iterator[bytes]:
         yield piece
 
 
-_METHODS: dict[int, Callable[[memoryview, int], Iterator[bytes]]] = {
+METHODS: dict[int, Callable[[memoryview, int], Iterator[bytes]]] = {
     0: _stored,
     8: _deflated,
     9: _deflated64,
