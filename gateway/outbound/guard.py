@@ -240,7 +240,7 @@ def _parsed(url: str, schemes: Sequence[str]) -> Target:
         _refuse("scheme", f"the URL's scheme is not taken here: {' or '.join(schemes)}")
     if "@" in parts.netloc:
         _refuse("credentials", "the URL holds a user name or password, which is not taken here")
-    host = _host(parts.hostname or "")
+    host = _host(parts.hostname or "", bracketed="[" in parts.netloc)
     address = literal(host)
     path = quote(parts.path or "/", safe=_LEGAL)
     if parts.query:
@@ -254,9 +254,11 @@ def _parsed(url: str, schemes: Sequence[str]) -> Target:
     )
 
 
-def _host(written: str) -> str:
+def _host(written: str, *, bracketed: bool) -> str:
     """A host in ASCII (IDNA) and small letters, without the root's dot."""
-    if ":" in written:
+    if bracketed:
+        if ":" not in written:  # a future version of IP (RFC 3986), which is not a name either
+            _refuse("url", "the URL's host is not an address")
         return written
     try:
         host = URL.build(scheme="http", host=written).raw_host or ""
