@@ -146,6 +146,14 @@ class FetchCrowded(FetchError):
     """As many files are being fetched as may be at once."""
 
 
+class VisitorQuotaExceeded(GatewayError):
+    """An address stored as much without a key as it may. A retry helps when something expired."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class ReceiptInvalid(GatewayError):
     """A receipt that is not ours, was changed, or belongs to other files; or one too long."""
 

@@ -91,6 +91,9 @@ KINDS: Mapping[type[Exception], Kind] = {
     gateway.FetchTooLarge: Kind("fetch-too-large", 413, "File at that URL too large"),
     gateway.FetchTooSlow: Kind("fetch-timeout", 504, "Fetching took too long", retryable=True),
     gateway.FetchCrowded: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
+    gateway.VisitorQuotaExceeded: Kind(
+        "visitor-quota-exceeded", 429, "Too much without a key", retryable=True
+    ),
     engine.FormatUnknown: Kind("format-unknown", 404, "Unknown format"),
     engine.ConversionUnsupported: Kind("conversion-unsupported", 422, "Unsupported conversion"),
     engine.OptionInvalid: Kind("option-invalid", 422, "Invalid option"),
@@ -119,6 +122,8 @@ KINDS: Mapping[type[Exception], Kind] = {
     ledger.AccountFrozen: Kind("account-frozen", 403, "Account frozen"),
     ledger.NameTaken: Kind("name-taken", 409, "Name taken"),
     ledger.KeyUnknown: Kind("key-unknown", 404, "Unknown key"),
+    ledger.KeysExceeded: Kind("too-many-keys", 409, "Too many keys"),
+    ledger.CapReached: Kind("key-cap-reached", 402, "The key's cap is reached"),
     ledger.ReferenceUsed: Kind("reference-used", 409, "Reference used"),
     ledger.KeyInFlight: Kind(
         "idempotency-key-in-flight", 409, "First request still running", retryable=True

@@ -37,6 +37,22 @@ class KeyUnknown(LedgerError):
     """There is no such API key."""
 
 
+class KeysExceeded(LedgerError):
+    """The account has as many API keys as it may have."""
+
+
+class CapReached(LedgerError):
+    """The API key may not spend that much more today or this month. Nothing was charged."""
+
+    def __init__(self, *, cost: int, left: int, span: str) -> None:
+        super().__init__(
+            f"this costs {cost} {_credits(cost)}, and of what this API key may spend in a {span} "
+            f"(UTC) {left} {'is' if left == 1 else 'are'} left; use another key, or wait"
+        )
+        self.cost = cost
+        self.left = left
+
+
 class ReferenceUsed(LedgerError):
     """The reference was booked before with another number of credits; a reference is for ever."""
 

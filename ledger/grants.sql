@@ -15,7 +15,9 @@ grant select on all tables in schema credits, accounts, audit, files, tasks, eph
 -- for a right to write, which on a table without columns is worth nothing.
 grant execute on procedure credits.apply to ephemera_app;
 grant execute on function credits.post to ephemera_app;
-grant execute on function credits.forget_keys to ephemera_app;
+grant execute on procedure credits.apply_capped to ephemera_app;
+grant execute on function credits.post_capped to ephemera_app;
+grant execute on function credits.forget_keys, credits.forget_spent to ephemera_app;
 grant update on credits.turn to ephemera_app;
 
 -- Leases.
@@ -26,9 +28,15 @@ grant insert (id) on credits.account to ephemera_app;
 grant update (status, closed_at, low_balance) on credits.account to ephemera_app;
 grant insert on accounts.profile to ephemera_app;
 
--- Keys are made and revoked, never rewritten.
+-- Keys are made, used, replaced and revoked; what they may do is never rewritten.
 grant insert on accounts.api_key to ephemera_app;
-grant update (revoked_at) on accounts.api_key to ephemera_app;
+grant update (revoked_at, expires_at, deprecated_at, last_used_at, sealed)
+    on accounts.api_key to ephemera_app;
+
+-- Keys that sign tokens go through their states; tokens end before their time.
+grant insert, delete, update (state, since, sealed) on accounts.token_key to ephemera_app;
+grant insert, delete, update (denied, expires_at) on accounts.token_ended to ephemera_app;
+grant update (tokens_not_before) on accounts.profile to ephemera_app;
 
 -- The later life of the books; each of these checks its own conditions.
 grant execute on function credits.goodwill to ephemera_app;

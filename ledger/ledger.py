@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,16 +24,18 @@ import asyncpg
 from ledger.accounts.accounts import Accounts
 from ledger.accounts.keys import Keys
 from ledger.accounts.low_balance import LowBalance, announce
+from ledger.accounts.tokens import Tokens
 from ledger.audit.actions import Actions
 from ledger.availability import Availability
 from ledger.connection import NO_CONNECTION, Connector, no_connection
 from ledger.credits import history
-from ledger.credits.debit import Debit
+from ledger.credits.debit import Debit, FreeDebit
 from ledger.credits.history import TrialBalance, Usage, Violation
 from ledger.credits.lease import Lease
 from ledger.credits.operation import Entry, IdempotencyKey
 from ledger.credits.step import Observer, unobserved
 from ledger.credits.sweeper import Sweeper
+from ledger.credits.terms import PAYING, Terms
 from ledger.credits.upkeep import Upkeep
 from ledger.credits.writer import Writer
 from ledger.database import Database
@@ -58,6 +61,7 @@ class Ledger:
         *,
         accounts: Accounts,
         keys: Keys,
+        tokens: Tokens,
         actions: Actions,
         files: Files,
         envelope: Envelope,
@@ -74,6 +78,7 @@ class Ledger:
     ) -> None:
         self.accounts = accounts
         self.keys = keys
+        self.tokens = tokens
         self.actions = actions
         self.files = files
         self.envelope = envelope
@@ -122,17 +127,18 @@ class Ledger:
             availability.up = True
             database = Database(pool, availability)
             writer = Writer(connector, lease, availability, settings, observe)
-            keys = Keys(database, availability, settings)
+            envelope = Envelope(settings.keks)
+            keys = Keys(database, settings, envelope)
             sweeper = Sweeper(database, writer, lease_s=settings.lease_s)
             upkeep = Upkeep(database)
             file_sweeper = FileSweeper(database)
-            envelope = Envelope(settings.keks)
             tasks = Tasks(database, envelope, settings.tasks)
             deliveries = Deliveries(database, envelope, settings.tasks)
             task_sweeper = TaskSweeper(database, tasks, deliveries, settings.tasks)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
+                tokens=Tokens(database, envelope, keys),
                 actions=Actions(database),
                 files=Files(database, settings.files),
                 envelope=envelope,
@@ -150,7 +156,7 @@ class Ledger:
             async with _running(writer.run()):
                 background = [
                     *(lease.keep(database), sweeper.run()),
-                    *(upkeep.run(), file_sweeper.run(), task_sweeper.run()),
+                    *(upkeep.run(), file_sweeper.run(), task_sweeper.run(), keys.uses.run()),
                 ]
                 if not settings.pooled:
                     background += [keys.listen(connector), tasks.listen(connector)]
@@ -160,6 +166,7 @@ class Ledger:
                     async with _running(*background):
                         yield ledger
                 finally:
+                    await keys.uses.try_to_write()
                     if await writer.drain(settings.close_timeout_s):
                         with suppress(LedgerUnavailable):
                             await lease.release(database)
@@ -171,12 +178,17 @@ class Ledger:
         *,
         conversion_id: UUID,
         key: IdempotencyKey | None = None,
+        terms: Terms = PAYING,
     ) -> Debit:
         """Take credits for the time of a conversion: `async with ledger.debit(…) as debit`.
 
+        `terms` are those of who asks (`Caller.terms`): caps, or that nothing is taken.
         See `credits/debit.py` for what happens at the exits, and for the errors.
         """
-        return Debit(self._writer, account_id, credits, conversion_id, key)
+        if terms.free:
+            standing = partial(history.standing, self._database)
+            return FreeDebit(self._writer, account_id, conversion_id, standing)
+        return Debit(self._writer, account_id, credits, conversion_id, key, terms)
 
     async def balance(self, account_id: int) -> int:
         """Give the balance as it is now. Raises AccountUnknown."""

@@ -80,6 +80,21 @@ begin
     commit;
 end $$;
 
+CREATE PROCEDURE credits.apply_capped(IN p_gateway bigint, IN p_lifetime interval, IN p_kind text[], IN p_account bigint[], IN p_amount bigint[], IN p_conversion uuid[], IN p_key text[], IN p_fingerprint bytea[], IN p_reference text[], IN p_reason text[], IN p_spender text[], IN p_day_max bigint[], IN p_month_max bigint[], INOUT outcomes text[], INOUT balances bigint[], INOUT seqs bigint[])
+    LANGUAGE plpgsql
+    AS $$
+begin
+    commit;
+    set transaction isolation level serializable;
+    set local lock_timeout = '5s';
+    lock table credits.turn in share row exclusive mode;
+    select t.outcomes, t.balances, t.seqs into outcomes, balances, seqs
+      from credits.post_capped(p_gateway, p_lifetime, p_kind, p_account, p_amount, p_conversion,
+                               p_key, p_fingerprint, p_reference, p_reason,
+                               p_spender, p_day_max, p_month_max) t;
+    commit;
+end $$;
+
 CREATE FUNCTION credits.broken_seals() RETURNS SETOF date
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'credits', 'pg_temp'
@@ -199,6 +214,22 @@ CREATE FUNCTION credits.forget_keys(p_limit integer) RETURNS bigint
          where k.account_id = old.account_id and k.key = old.key
         returning 1)
     select count(*) from gone
+$$;
+
+CREATE FUNCTION credits.forget_spent(p_limit integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'credits', 'pg_temp'
+    AS $$
+    with old as (
+        delete from spent where (spender, day) in (
+            select spender, day from spent where day < current_date - 62 limit p_limit)
+        returning 1),
+    lost as (
+        delete from spending where (account_id, conversion_id) in (
+            select account_id, conversion_id from spending
+             where day < current_date - 62 limit p_limit)
+        returning 1)
+    select (select count(*) from old) + (select count(*) from lost)
 $$;
 
 CREATE FUNCTION credits.goodwill(p_account bigint, p_conversion uuid, p_amount bigint, p_reference text, p_reason text, OUT outcome text, OUT balance_after bigint) RETURNS record
@@ -422,6 +453,107 @@ begin
     end if;
 end $$;
 
+CREATE FUNCTION credits.post_capped(p_gateway bigint, p_lifetime interval, p_kind text[], p_account bigint[], p_amount bigint[], p_conversion uuid[], p_key text[], p_fingerprint bytea[], p_reference text[], p_reason text[], p_spender text[], p_day_max bigint[], p_month_max bigint[], OUT outcomes text[], OUT balances bigint[], OUT seqs bigint[]) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'credits', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_material TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    today  date := (now() at time zone 'UTC')::date;
+    first  date := date_trunc('month', today)::date;
+    op     record;
+    used   record;
+    passed int[];
+    posted record;
+begin
+    if current_setting('transaction_isolation') <> 'serializable' then
+        raise exception 'credits move in SERIALIZABLE transactions only' using errcode = 'LD001';
+    end if;
+
+    outcomes := array_fill(null::text, array[cardinality(p_kind)]);
+    balances := array_fill(null::bigint, array[cardinality(p_kind)]);
+    seqs := array_fill(null::bigint, array[cardinality(p_kind)]);
+
+    -- Once for the batch and before anything of it stands in `spending`: a debit that is not open
+    -- any more is spent, unless it was refunded or never made.
+    with over as (
+        delete from spending s
+         where s.spender = any (p_spender)
+           and not exists (select from open_debit o
+                            where o.account_id = s.account_id
+                              and o.conversion_id = s.conversion_id)
+        returning s.*),
+    paid as (
+        select o.spender, o.day, sum(o.amount) as amount from over o
+         where exists (select from entry e where e.account_id = o.account_id
+                          and e.conversion_id = o.conversion_id and e.kind = 'consumption')
+           and not exists (select from entry e where e.account_id = o.account_id
+                              and e.conversion_id = o.conversion_id and e.kind = 'refund'
+                              and e.reference is null)
+         group by o.spender, o.day)
+    insert into spent select * from paid
+        on conflict (spender, day) do update set amount = spent.amount + excluded.amount;
+
+    for op in
+        select u.ordinality::int as at, u.*
+          from unnest(p_kind, p_account, p_amount, p_conversion, p_key,
+                      p_spender, p_day_max, p_month_max) with ordinality
+               as u (kind, account, amount, conversion, key, spender, day_max, month_max)
+         where u.kind = 'debit' and u.spender is not null
+         order by u.ordinality
+    loop
+        -- Made by an earlier call whose answer was lost, or a repeat that costs nothing: post()
+        -- knows the answer.
+        continue when exists (select from entry e where e.account_id = op.account
+                                 and e.conversion_id = op.conversion and e.kind = 'consumption')
+            or exists (select from spending s where s.account_id = op.account
+                          and s.conversion_id = op.conversion)
+            or exists (select from idempotency_key k where k.account_id = op.account
+                          and k.key = op.key and k.expires_at > now());
+        select coalesce(sum(s.amount) filter (where s.day = today), 0)::bigint as day,
+               coalesce(sum(s.amount), 0)::bigint as month into used
+          from (select day, amount from spent where spender = op.spender and day >= first
+                union all
+                select day, amount from spending where spender = op.spender and day >= first) s;
+        if used.day + op.amount > op.day_max then
+            outcomes[op.at] := 'day_cap';
+            balances[op.at] := greatest(op.day_max - used.day, 0);
+        elsif used.month + op.amount > op.month_max then
+            outcomes[op.at] := 'month_cap';
+            balances[op.at] := greatest(op.month_max - used.month, 0);
+        else
+            insert into spending values
+                (op.account, op.conversion, op.spender, today, op.amount);
+        end if;
+    end loop;
+
+    select array_agg(at order by at) into passed
+      from generate_subscripts(p_kind, 1) at where outcomes[at] is null;
+    if passed is not null then
+        select t.* into posted
+          from (select array_agg(p_kind[at] order by at) as kind,
+                       array_agg(p_account[at] order by at) as account,
+                       array_agg(p_amount[at] order by at) as amount,
+                       array_agg(p_conversion[at] order by at) as conversion,
+                       array_agg(p_key[at] order by at) as key,
+                       array_agg(p_fingerprint[at] order by at) as fingerprint,
+                       array_agg(p_reference[at] order by at) as reference,
+                       array_agg(p_reason[at] order by at) as reason
+                  from unnest(passed) at) a,
+               post(p_gateway, p_lifetime, a.kind, a.account, a.amount, a.conversion,
+                    a.key, a.fingerprint, a.reference, a.reason) t;
+        for i in 1 .. cardinality(passed) loop
+            outcomes[passed[i]] := posted.outcomes[i];
+            balances[passed[i]] := posted.balances[i];
+            seqs[passed[i]] := posted.seqs[i];
+        end loop;
+    end if;
+end $$;
+
 CREATE FUNCTION credits.purge(p_limit integer) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'credits', 'accounts', 'pg_temp'
@@ -520,20 +652,65 @@ CREATE TABLE accounts.api_key (
     last_four text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone,
+    kind text NOT NULL,
+    scopes text[] NOT NULL,
+    operations text[] DEFAULT '{}'::text[] NOT NULL,
+    addresses cidr[] DEFAULT '{}'::cidr[] NOT NULL,
+    day_max bigint,
+    month_max bigint,
+    expires_at timestamp with time zone,
+    deprecated_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    spender text,
+    sealed bytea,
+    CONSTRAINT api_key_addresses_check CHECK ((cardinality(addresses) <= 100)),
+    CONSTRAINT api_key_day_max_check CHECK ((day_max > 0)),
     CONSTRAINT api_key_hash_check CHECK ((length(hash) = 32)),
     CONSTRAINT api_key_id_check CHECK ((id ~ '^[0-9A-Za-z]{12}$'::text)),
-    CONSTRAINT api_key_label_check CHECK (((length(label) >= 1) AND (length(label) <= 200)))
-);
+    CONSTRAINT api_key_kind_check CHECK ((kind = ANY (ARRAY['live'::text, 'test'::text, 'signing'::text]))),
+    CONSTRAINT api_key_label_check CHECK (((length(label) >= 1) AND (length(label) <= 200))),
+    CONSTRAINT api_key_month_max_check CHECK ((month_max > 0)),
+    CONSTRAINT api_key_operations_check CHECK ((cardinality(operations) <= 100)),
+    CONSTRAINT api_key_sealed CHECK (((kind = 'signing'::text) = (sealed IS NOT NULL))),
+    CONSTRAINT api_key_spender_check CHECK ((spender ~ '^[0-9A-Za-z]{12}$'::text))
+)
+WITH (fillfactor='70');
 
 COMMENT ON COLUMN accounts.api_key.hash IS 'BLAKE2b-256 of the whole key, keyed with the pepper';
 
 COMMENT ON COLUMN accounts.api_key.pepper_id IS 'tells which pepper made the hash, not the pepper';
 
+COMMENT ON COLUMN accounts.api_key.deprecated_at IS 'when another key took its place';
+
+COMMENT ON COLUMN accounts.api_key.sealed IS 'the secret of a signing key, in the envelope: place accounts.api_key.sealed|id';
+
 CREATE TABLE accounts.profile (
     account_id bigint NOT NULL,
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    tokens_not_before timestamp with time zone,
     CONSTRAINT profile_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
+);
+
+CREATE TABLE accounts.token_ended (
+    account_id bigint NOT NULL,
+    jti text NOT NULL,
+    denied boolean NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT token_ended_jti_check CHECK (((length(jti) >= 1) AND (length(jti) <= 100)))
+);
+
+CREATE TABLE accounts.token_key (
+    kid text NOT NULL,
+    public bytea NOT NULL,
+    sealed bytea,
+    state text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT token_key_kid_check CHECK ((length(kid) = 43)),
+    CONSTRAINT token_key_public_check CHECK ((length(public) = 32)),
+    CONSTRAINT token_key_sealed CHECK (((sealed IS NULL) = (state = 'retired'::text))),
+    CONSTRAINT token_key_state_check CHECK ((state = ANY (ARRAY['next'::text, 'active'::text, 'retired'::text])))
 );
 
 CREATE TABLE audit.record (
@@ -640,6 +817,23 @@ CREATE TABLE credits.open_debit (
     CONSTRAINT open_debit_amount_check CHECK ((amount > 0))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='20000', autovacuum_vacuum_cost_delay='0');
+
+CREATE TABLE credits.spending (
+    account_id bigint NOT NULL,
+    conversion_id uuid NOT NULL,
+    spender text NOT NULL,
+    day date NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT spending_amount_check CHECK ((amount > 0))
+);
+
+CREATE TABLE credits.spent (
+    spender text NOT NULL,
+    day date NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT spent_amount_check CHECK ((amount >= 0))
+)
+WITH (fillfactor='70');
 
 CREATE TABLE credits.tombstone (
     account_id bigint NOT NULL,
@@ -786,6 +980,12 @@ ALTER TABLE ONLY accounts.profile
 ALTER TABLE ONLY accounts.profile
     ADD CONSTRAINT profile_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY accounts.token_ended
+    ADD CONSTRAINT token_ended_pkey PRIMARY KEY (account_id, jti);
+
+ALTER TABLE ONLY accounts.token_key
+    ADD CONSTRAINT token_key_pkey PRIMARY KEY (kid);
+
 ALTER TABLE ONLY audit.record
     ADD CONSTRAINT record_pkey PRIMARY KEY (seq);
 
@@ -807,6 +1007,12 @@ ALTER TABLE ONLY credits.open_debit
 ALTER TABLE ONLY credits.seal
     ADD CONSTRAINT seal_pkey PRIMARY KEY (day);
 
+ALTER TABLE ONLY credits.spending
+    ADD CONSTRAINT spending_pkey PRIMARY KEY (account_id, conversion_id);
+
+ALTER TABLE ONLY credits.spent
+    ADD CONSTRAINT spent_pkey PRIMARY KEY (spender, day);
+
 ALTER TABLE ONLY credits.tombstone
     ADD CONSTRAINT tombstone_pkey PRIMARY KEY (account_id);
 
@@ -824,6 +1030,10 @@ ALTER TABLE ONLY files.half
 
 CREATE INDEX api_key_account ON accounts.api_key USING btree (account_id);
 
+CREATE INDEX token_ended_expiry ON accounts.token_ended USING btree (expires_at);
+
+CREATE UNIQUE INDEX token_key_one ON accounts.token_key USING btree (state) WHERE (state <> 'retired'::text);
+
 CREATE UNIQUE INDEX record_intent ON audit.record USING btree (action_id) WHERE (outcome IS NULL);
 
 CREATE UNIQUE INDEX record_outcome ON audit.record USING btree (action_id) WHERE (outcome IS NOT NULL);
@@ -836,11 +1046,19 @@ CREATE INDEX entry_time ON credits.entry USING brin (created_at) WITH (pages_per
 
 CREATE INDEX idempotency_key_expiry ON credits.idempotency_key USING btree (expires_at);
 
+CREATE INDEX spending_spender ON credits.spending USING btree (spender);
+
 CREATE UNIQUE INDEX file_account ON files.file USING btree (account_id, seq);
 
 CREATE INDEX file_expiry ON files.file USING btree (expires_at);
 
-CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
+CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE OF revoked_at, expires_at, deprecated_at ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
+
+CREATE TRIGGER token_denied AFTER INSERT OR UPDATE ON accounts.token_ended FOR EACH ROW WHEN (new.denied) EXECUTE FUNCTION accounts.announce_change();
+
+CREATE TRIGGER token_key_changed AFTER INSERT OR DELETE OR UPDATE OF state ON accounts.token_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
+
+CREATE TRIGGER tokens_not_before_changed AFTER UPDATE OF tokens_not_before ON accounts.profile FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 
 CREATE TRIGGER record_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.record FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 

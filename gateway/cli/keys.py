@@ -8,7 +8,6 @@ from gateway.cli.accounts import Name, find
 from gateway.cli.books import books
 from gateway.cli.terminal import DEFAULTS, Source, run, table
 from ledger.accounts.keys import ApiKey, NewKey
-from ledger.accounts.secret import PREFIX
 
 app = App(name="keys", help="Make, list and revoke API keys.")
 
@@ -61,4 +60,4 @@ HEAD = ("PREFIX", "LABEL", "CREATED", "REVOKED")
 
 def _row(key: ApiKey) -> tuple[object, ...]:
     revoked = key.revoked_at.isoformat(timespec="seconds") if key.revoked_at else "-"
-    return (PREFIX + key.id, key.label, key.created_at.isoformat(timespec="seconds"), revoked)
+    return (key.prefix, key.label, key.created_at.isoformat(timespec="seconds"), revoked)

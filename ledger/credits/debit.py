@@ -10,17 +10,19 @@ takes nothing and has nothing to settle or refund.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import UUID
 
 from ledger.credits.operation import IdempotencyKey, Kind, Operation, Outcome, Status
 from ledger.credits.step import Step
+from ledger.credits.terms import PAYING, Terms
 from ledger.credits.writer import Ticket, Writer
 from ledger.errors import (
     AccountFrozen,
     AccountUnknown,
+    CapReached,
     DebitLapsed,
     InsufficientCredits,
     KeyInFlight,
@@ -29,18 +31,21 @@ from ledger.errors import (
 )
 
 T = TypeVar("T")
+# Of an account: its status and its balance.
+Standing = tuple[str, int]
 
 
 class Debit:
     """Enter it to take the credits. `credits`, `balance` and `repeat` are true from then on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (all that a debit is)
         self,
         writer: Writer,
         account_id: int,
         cost: int,
         conversion_id: UUID,
         key: IdempotencyKey | None,
+        terms: Terms = PAYING,
     ) -> None:
         self.account_id = account_id
         self.conversion_id = conversion_id
@@ -49,14 +54,16 @@ class Debit:
         self.repeat = False
         self._writer = writer
         self._key = key
+        self._terms = terms if terms.spender else None
         self._observe = writer.observe
         self._open = False
 
     async def __aenter__(self) -> Self:
         """Take the credits.
 
-        Raises InsufficientCredits, AccountUnknown, AccountFrozen, KeyInFlight, KeyMismatch or
-        LedgerUnavailable; in each case, and after a cancellation, nothing is charged.
+        Raises InsufficientCredits, CapReached, AccountUnknown, AccountFrozen, KeyInFlight,
+        KeyMismatch or LedgerUnavailable; in each case, and after a cancellation, nothing is
+        charged.
         """
         ticket = self._writer.submit(
             Operation(
@@ -65,6 +72,7 @@ class Debit:
                 credits=self.credits,
                 conversion_id=self.conversion_id,
                 key=self._key,
+                terms=self._terms,
             )
         )
         try:
@@ -149,10 +157,13 @@ class Debit:
         await ticket.answer
         self._observe(Step.REFUND_ANSWERED)
 
-    def _refusal(self, outcome: Outcome) -> LedgerError:
+    def _refusal(self, outcome: Outcome) -> LedgerError:  # noqa: PLR0911 (a table)
         match outcome.status:
             case Status.INSUFFICIENT:
                 return InsufficientCredits(cost=self.credits, balance=outcome.balance)
+            case Status.DAY_CAP | Status.MONTH_CAP as reached:
+                span = "day" if reached is Status.DAY_CAP else "month"
+                return CapReached(cost=self.credits, left=outcome.balance, span=span)
             case Status.ACCOUNT_FROZEN | Status.ACCOUNT_CLOSED:
                 return AccountFrozen("the account is frozen or closed; nothing was charged")
             case Status.ACCOUNT_UNKNOWN:
@@ -165,6 +176,28 @@ class Debit:
                 )
             case _:  # sent twice, and refunded in between by a sweeper
                 return DebitLapsed("the service was cut off; nothing was charged, please retry")
+
+
+class FreeDebit(Debit):
+    """Takes nothing: what a test key converts. An idempotency key has nothing to protect here."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        account_id: int,
+        conversion_id: UUID,
+        standing: Callable[[int], Awaitable[Standing]],
+    ) -> None:
+        """Take a way to ask for the status and the balance of an account."""
+        super().__init__(writer, account_id, 0, conversion_id, None)
+        self._standing = standing
+
+    async def __aenter__(self) -> Self:
+        """Look at the account. Raises AccountUnknown, AccountFrozen, LedgerUnavailable."""
+        status, self.balance = await self._standing(self.account_id)
+        if status != "active":
+            raise AccountFrozen("the account is frozen or closed")
+        return self
 
 
 async def uninterrupted(work: Awaitable[T]) -> T:

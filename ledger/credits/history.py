@@ -12,6 +12,7 @@ from ledger.errors import AccountUnknown
 PAGE_MAX = 1000
 
 _BALANCE = "select balance from credits.account where id = $1"
+_STANDING = "select status, balance from credits.account where id = $1"
 _ENTRIES = """
 select seq, kind::text as kind, amount as credits, balance_after as balance, created_at,
        conversion_id, reference, reason
@@ -84,6 +85,14 @@ async def balance(database: Database, account_id: int) -> int:
     if row is None:
         raise AccountUnknown("there is no such account")
     return int(row["balance"])
+
+
+async def standing(database: Database, account_id: int) -> tuple[str, int]:
+    """Give the status and the balance. Raises AccountUnknown."""
+    row = await database.row(_STANDING, account_id)
+    if row is None:
+        raise AccountUnknown("there is no such account")
+    return row["status"], row["balance"]
 
 
 async def entries(

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.credits.terms import Terms
+
 # Balances stay exact where a client reads JSON numbers as doubles.
 CREDITS_MAX = 2**53 - 1
 KEY_CHARS_MAX = 255
@@ -41,6 +43,9 @@ class Status(StrEnum):
     ACCOUNT_FROZEN = "account_frozen"
     ACCOUNT_CLOSED = "account_closed"
     GATEWAY_UNKNOWN = "gateway_unknown"
+    # From `credits.post_capped()`: a debit that the API key's caps do not allow.
+    DAY_CAP = "day_cap"
+    MONTH_CAP = "month_cap"
     # PostgreSQL is away: the refund is kept and delivered when it is back.
     LATER = "later"
 
@@ -66,6 +71,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     credits: int = 0
     conversion_id: UUID | None = None
     key: IdempotencyKey | None = None
+    # Of a debit by a key with caps.
+    terms: Terms | None = None
     reference: str | None = None
     reason: str | None = None
 

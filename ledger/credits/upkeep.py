@@ -19,6 +19,12 @@ _SEALS = "select day, entries, total::bigint, digest from credits.seal order by 
 _BROKEN = "select broken_seals as day from credits.broken_seals()"
 _PURGE = "select credits.purge($1)"
 _FORGET_KEYS = "select credits.forget_keys($1)"
+_FORGET_SPENT = "select credits.forget_spent($1)"
+_FORGET_TOKENS = """
+delete from accounts.token_ended
+ where (account_id, jti) in (select account_id, jti from accounts.token_ended
+                              where expires_at < now() order by expires_at limit $1)
+"""
 # Bounded, so that no round is a long transaction; there will be a next one.
 _ACCOUNTS_MAX = 100
 _KEYS_MAX = 5000
@@ -50,6 +56,8 @@ class Upkeep:
                 await self.seal()
                 await self.purge()
                 await self.forget_keys()
+                await self.forget_spent()
+                await self.forget_tokens()
             except LedgerUnavailable:
                 continue
             except asyncpg.PostgresError:
@@ -71,6 +79,14 @@ class Upkeep:
     async def purge(self) -> int:
         """Remove accounts that were closed seven years ago; gives their number."""
         return int(await self._database.value(_PURGE, _ACCOUNTS_MAX))
+
+    async def forget_spent(self) -> int:
+        """Remove what keys with caps spent two months ago; gives the number of days."""
+        return int(await self._database.value(_FORGET_SPENT, _KEYS_MAX))
+
+    async def forget_tokens(self) -> None:
+        """Remove denied and used tokens that would have expired by now."""
+        await self._database.value(_FORGET_TOKENS, _KEYS_MAX)
 
     async def forget_keys(self) -> int:
         """Remove idempotency keys that are older than a day; gives their number."""

@@ -33,6 +33,11 @@ from ledger.settings import LedgerSettings
 from ledger.transaction import retried
 
 _APPLY = "call credits.apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null, null, null)"
+# The same with caps, for batches in which somebody has one.
+_APPLY_CAPPED = (
+    "call credits.apply_capped("
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null, null, null)"
+)
 _KEPT = (Kind.SETTLE, Kind.REFUND)
 # Soon enough to go unnoticed after a restart, seldom enough to be no load.
 _RECONNECT_PAUSE_S = (0.02, 0.5)
@@ -218,8 +223,15 @@ class Writer:
         self, connection: asyncpg.Connection, gateway_id: int, batch: list[Ticket]
     ) -> asyncpg.Record:
         operations = [ticket.operation for ticket in batch]
+        capped: tuple[list[object], ...] = ()
+        if any(o.terms for o in operations):
+            capped = (
+                [o.terms.spender if o.terms else None for o in operations],
+                [o.terms.day_max if o.terms else None for o in operations],
+                [o.terms.month_max if o.terms else None for o in operations],
+            )
         return await connection.fetchrow(
-            _APPLY,
+            _APPLY_CAPPED if capped else _APPLY,
             gateway_id,
             self._lifetime,
             [o.kind for o in operations],
@@ -230,6 +242,7 @@ class Writer:
             [o.key.fingerprint if o.key else None for o in operations],
             [o.reference for o in operations],
             [o.reason for o in operations],
+            *capped,
         )
 
     def _isolate(self, batch: list[Ticket], error: Exception) -> None:

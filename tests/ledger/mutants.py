@@ -20,7 +20,7 @@ RETENTION = "ledger/migrations/0003_retention.sql"
 WRITER = "ledger/credits/writer.py"
 DEBIT = "ledger/credits/debit.py"
 SWEEPER = "ledger/credits/sweeper.py"
-KEYS = "ledger/accounts/keys.py"
+BELIEVED = "ledger/accounts/believed.py"
 GRANTS = "ledger/grants.sql"
 # Several times what the slowest selection of tests takes.
 _HANGS_AFTER_S = 150
@@ -325,10 +325,10 @@ MUTANTS = [
     ),
     Mutant(
         "a listener that was cut off forgets",
-        KEYS,
-        "        self._heard = now\n        # What was announced in between was not heard.\n"
+        BELIEVED,
+        "        self.now = now\n        # What was announced in between was not heard.\n"
         "        self.forget()\n",
-        "        self._heard = now\n",
+        "        self.now = now\n",
         "test_interruption.py",
     ),
     Mutant(

@@ -162,10 +162,10 @@ async def test_while_postgresql_is_away_no_key_is_believed_from_memory(
 ) -> None:
     """Its revocation could not be heard."""
     key = await ledger.keys.create(account.id, "laptop")
-    await eventually(lambda: _is(ledger.keys._heard))
+    await eventually(lambda: _is(ledger.keys.hearing.now))
     assert await ledger.keys.authenticate(key.secret) is not None
     await network.cut()
-    await eventually(lambda: _is(not ledger.keys._heard and not ledger.healthy()))
+    await eventually(lambda: _is(not ledger.keys.hearing.now and not ledger.healthy()))
     with pytest.raises(LedgerUnavailable):
         await ledger.keys.authenticate(key.secret)
 

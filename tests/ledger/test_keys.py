@@ -172,7 +172,7 @@ async def test_the_memory_for_keys_is_bounded(
     async with Ledger.connect(msgspec.structs.replace(settings, key_cache_max=10)) as small:
         for key in keys:
             assert await small.keys.authenticate(key.secret) is not None
-            assert len(small.keys._cache) <= 10
+            assert len(small.keys.believed) <= 10
 
 
 async def test_a_key_needs_an_account_and_a_label(ledger: Ledger, account: Account) -> None:
@@ -194,7 +194,7 @@ def test_a_pepper_of_the_wrong_size_is_refused(size: int) -> None:
 
 
 async def _is_heard(ledger: Ledger) -> bool:
-    return ledger.keys._heard
+    return ledger.keys.hearing.now
 
 
 async def _is_refused(ledger: Ledger, secret: str) -> bool:

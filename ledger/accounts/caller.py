@@ -1,0 +1,32 @@
+"""Who speaks: the result of an authentication, by a key or by a token that stands for one."""
+
+from datetime import datetime
+
+import msgspec
+
+from ledger.accounts.rights import Network
+from ledger.credits.terms import PAYING, Terms
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """An account, the key that speaks for it, and what that key (and its token) may do."""
+
+    account_id: int
+    key_id: str
+    label: str
+    scopes: frozenset[str] = frozenset()
+    # Nothing is charged, and answers say that they are of a test.
+    test: bool = False
+    # Each list (of the key, of its token) has to allow a conversion; none: everything is allowed.
+    operations: tuple[tuple[str, ...], ...] = ()
+    # Empty: from anywhere.
+    addresses: tuple[Network, ...] = ()
+    # What one request may carry, where a token says so.
+    bytes_max: int | None = None
+    terms: Terms = PAYING
+    # Of the key.
+    expires_at: datetime | None = None
+    # When another key took its place; it ends at `expires_at`.
+    deprecated_at: datetime | None = None
+    # It speaks by a token.
+    token: bool = False
