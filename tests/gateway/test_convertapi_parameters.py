@@ -95,6 +95,8 @@ NEEDED: dict[str, dict[str, str]] = {
     "delete-pages": {"PageRange": "2"},
     "resize": {"PageSize": "a4"},
     "text-watermark": {"Text": "Draft"},
+    "image-watermark": {"ImageFile": "0" * 32},
+    "pdf-watermark": {"OverlayFile": "0" * 32},
     "redact": {"Preset": "manual", "RedactionData": '[{"Text": "Ada"}]'},
 }
 SIDES = ("MarginTop", "MarginRight", "MarginBottom", "MarginLeft")

@@ -33,9 +33,7 @@ ABSENT = (
         ("jpg", "pdf", "png", "tiff", "webp"),
         "no reader of the format is here whose licence suits",
     ),
-    Absence(
-        ("mobi",), ("jpg", "pdf", "png", "tiff"), "Kindle books are recognised and not read"
-    ),
+    Absence(("mobi",), ("jpg", "pdf", "png", "tiff"), "Kindle books are recognised and not read"),
     Absence(
         ("dwg", "dwf"),
         ("jpg", "pdf", "png", "svg", "tiff", "webp"),

@@ -68,6 +68,12 @@ def _sorted_out(
             _read(parameter, given, values, refused)
         elif parameter.effect.why and any(given):
             refused[parameter.name] = [parameter.effect.why]
+    # The first file is asked for where it is looked up, under either of its names.
+    for parameter in known.values():
+        if parameter.required and isinstance(parameter.effect, Holds):
+            is_companion = parameter.name.lower() not in {*_FILES, "url"}
+            if is_companion and not any(call.parameters.get(parameter.name.lower(), ())):
+                refused[parameter.name] = ["The field is required."]
     return values, ignored
 
 

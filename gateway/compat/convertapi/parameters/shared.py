@@ -66,7 +66,11 @@ PASSWORD = Parameter(
 def pages(step: int = FIRST) -> Parameter:
     """`PageRange`, as the option `pages` of a step."""
     return Parameter(
-        name="PageRange", kind=Pages(), effect=Sets(option="pages", step=step), group="Input"
+        name="PageRange",
+        kind=Pages(),
+        effect=Sets(option="pages", step=step),
+        default="1-2000",
+        group="Input",
     )
 
 

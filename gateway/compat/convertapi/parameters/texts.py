@@ -37,13 +37,13 @@ _ARCHIVE = pdfa("true: `pdf_standard=a-2b`")
 
 def _typeset(draft: Draft) -> None:
     if draft.is_on("Pdfa"):
-        if "PageRange" in draft.values:
+        if draft.said("PageRange", "1-") != "1-":
             draft.refuse("Pdfa", "true contradicts PageRange: what pages are taken from is not one")
         draft.steps[0].options["pdf_standard"] = "a-2b"
 
 
 def _chosen(draft: Draft) -> None:
-    if "PageRange" in draft.values:
+    if draft.said("PageRange", "1-") != "1-":
         step = draft.append("pdf", "pages", pages=draft.values["PageRange"])
         step.blamed["pages"] = "PageRange"
 
