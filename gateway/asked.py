@@ -44,7 +44,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def asked_of(request: web.Request, limits: FileLimits | None = None) -> Asked:
     """Read it; with limits, a result may be stored. Raises RequestMalformed, OptionInvalid."""
     options = options_of(request, apart=FILE if limits else None)
-    stored_s = _stored_s(options, limits) if limits else None
+    stored_s = stored_s_of(options, limits) if limits else None
     return Asked(
         source=request.match_info["source"],
         target=request.match_info["target"],
@@ -91,8 +91,8 @@ def whole_of(request: web.Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _stored_s(options: dict[str, str], limits: FileLimits) -> float | None:
-    """Take what is said of storing out of the options."""
+def stored_s_of(options: dict[str, str], limits: FileLimits) -> float | None:
+    """Take what is said of storing out of the options. Raises OptionInvalid."""
     store, lifetime = options.pop(STORE, "false"), options.pop(LIFETIME, None)
     if store not in {"true", "false"}:
         raise OptionInvalid(f"{STORE}: it is true or false")

@@ -85,6 +85,7 @@ CONVERSION_HEADERS = (
     ("Preference-Applied", "`receipt` where there is one."),
     ("Content-Disposition", "A file name made from the upload's."),
 )
+STORED_RESULT = msgspec.structs.replace(STORED, headers=(*STORED.headers, *CONVERSION_HEADERS[:-1]))
 CONVERSION_PROBLEMS: tuple[type[Exception], ...] = (
     gateway.RequestMalformed,
     gateway.UploadCut,
@@ -151,7 +152,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
                 content=(Content(media_type="*/*", schema=BINARY),),
                 headers=CONVERSION_HEADERS,
             ),
-            msgspec.structs.replace(STORED, headers=(*STORED.headers, *CONVERSION_HEADERS[:-1])),
+            STORED_RESULT,
         ),
         problems=(*CONVERSION_PROBLEMS, ledger.FileUnknown, *STORE_PROBLEMS),
     ),
@@ -206,7 +207,8 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         "one worker, which is this request's alone. All steps are checked before the body is read. "
         "One debit covers them, each at the price of a conversion of the upload; it is refunded as "
         "a whole when any step fails, and the problem says which. Only the last step may make "
-        "several files.",
+        "several files. `store`, `lifetime_s` and `file` belong to no step, wherever they stand: "
+        "the last step's result is stored, and the first step's files are stored ones.",
         uploads=True,
         check=pipelines.check,
         parameters=(
@@ -222,11 +224,13 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
                 required=True,
             ),
             *(one for one in CONVERSION_PARAMETERS if one.place != "path"),
+            *STORING_PARAMETERS,
         ),
         body=(
             Content(media_type="application/octet-stream", schema=BINARY),
             Content(media_type="multipart/form-data", schema=FILES),
         ),
+        bodyless=True,
         answers=(
             Answer(
                 status=200,
@@ -234,8 +238,9 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
                 content=(Content(media_type="*/*", schema=BINARY),),
                 headers=CONVERSION_HEADERS,
             ),
+            STORED_RESULT,
         ),
-        problems=CONVERSION_PROBLEMS,
+        problems=(*CONVERSION_PROBLEMS, ledger.FileUnknown, *STORE_PROBLEMS),
     ),
     Endpoint(
         method="POST",
@@ -265,8 +270,14 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
                 type=Literal["true", "false"],
             ),
             Parameter(name="password", place="query", description="Opens an encrypted document."),
+            Parameter(
+                name=FILE,
+                place="query",
+                description="The handle of a stored file; then there is no body.",
+            ),
         ),
         body=(Content(media_type="application/octet-stream", schema=BINARY),),
+        bodyless=True,
         answers=(
             Answer(
                 status=200,
@@ -279,6 +290,6 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
                 ),
             ),
         ),
-        problems=CONVERSION_PROBLEMS,
+        problems=(*CONVERSION_PROBLEMS, ledger.FileUnknown, ledger.StoreOff),
     ),
 )

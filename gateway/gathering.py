@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from gateway import uploads
+from gateway import state, storing, uploads
 from gateway.config import UploadConfig
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Gathering, Wiper
@@ -13,8 +13,13 @@ from gateway.wiping import Gathering, Wiper
 async def gathered(
     request: web.Request, config: UploadConfig, hold: Hold, wiper: Wiper
 ) -> list[Upload]:
-    """One file of a raw body, or all of a form. Raises the upload errors of `gateway.errors`."""
-    if uploads.is_multipart(request):
+    """The stored files that were named; or one of a raw body, or all of a form.
+
+    Raises the upload errors of `gateway.errors`, FileUnknown.
+    """
+    if request[state.ASKED].files:
+        files = await storing.gathered(await storing.sources(request, hold))
+    elif uploads.is_multipart(request):
         files = await uploads.read_parts(request, config, hold)
     else:
         whole = Gathering(request.content_length or 0)

@@ -38,18 +38,19 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str
 
 
-def check(request: web.Request) -> None:
+def check(request: web.Request, *, files_max: int | None = None) -> None:
     """Refuse what the head of a conversion gives away.
 
     Raises StoreOff, RequestMalformed, UploadPartsExceeded.
     """
-    asked, most = request[state.ASKED], request.app[state.SETTINGS].upload.files_max
+    asked, most = request[state.ASKED], files_max or request.app[state.SETTINGS].upload.files_max
     if asked.stored_s is not None or asked.files:
         check_on(request)
     if asked.files and request.can_read_body:
         raise RequestMalformed("file= names the stored file to convert: send no body with it")
     if len(asked.files) > most:
-        raise UploadPartsExceeded(f"one request converts at most {most} files")
+        files = "one file" if most == 1 else f"at most {most} files"
+        raise UploadPartsExceeded(f"a request to this address takes {files}")
 
 
 def check_on(request: web.Request) -> None:

@@ -12,8 +12,8 @@ from engine.engine import Engine
 from engine.errors import OptionInvalid, PasswordRequired
 from engine.inspection import Figures
 from engine.job import Job
-from gateway import downloads, idempotency, intake, state, uploads
-from gateway.asked import Asked, options_of
+from gateway import downloads, idempotency, intake, state, storing, uploads
+from gateway.asked import FILE, Asked, options_of
 from gateway.errors import MediaTypeUnsupported
 from gateway.gathering import gathered
 from gateway.pricing import INSPECTION
@@ -53,12 +53,13 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def check(request: web.Request) -> None:
     """Refuse what the head gives away. Raises OptionInvalid, FormatUnknown, MemoryFull, ..."""
-    if uploads.is_multipart(request):
+    files = tuple(request.query.getall(FILE, ()))
+    if not files and uploads.is_multipart(request):
         raise MediaTypeUnsupported("an inspection takes one file, as the raw body")
-    options = options_of(request)
+    options = options_of(request, apart=FILE)
     for name, value in options.items():
         if name not in _KNOWN:
-            raise OptionInvalid(f"{name[:40]}: an inspection knows {', '.join(_KNOWN)}")
+            raise OptionInvalid(f"{name[:40]}: an inspection knows {', '.join((*_KNOWN, FILE))}")
         if name == "details" and value not in {"true", "false"}:
             raise OptionInvalid("details: it is true or false")
     source = options.pop("source", "auto")
@@ -70,7 +71,9 @@ def check(request: web.Request) -> None:
         options=options,
         key=idempotency.checked_key(request.headers.get(idempotency.HEADER)),
         receipt=False,
+        files=files,
     )
+    storing.check(request, files_max=1)
     request.app[state.MEMORY].check(request.content_length or 0)
 
 

@@ -20,9 +20,9 @@ from engine.errors import ConversionTimedOut, OptionInvalid
 from engine.job import Job, Output
 from engine.passage import Delivery
 from engine.pipeline import Pipeline, Step
-from gateway import downloads, idempotency, intake, receipt_desk, state, uploads
+from gateway import downloads, idempotency, intake, receipt_desk, state, storing, uploads
 from gateway.api import conversions
-from gateway.asked import Asked
+from gateway.asked import FILE, LIFETIME, STORE, Asked, stored_s_of
 from gateway.gathering import gathered
 from gateway.intake import Intake
 from gateway.operations import WALL_S_MAX
@@ -36,6 +36,8 @@ from ledger.credits.operation import IdempotencyKey
 # What all steps together may take: as long as the longest single conversion, because a debit's life
 # (`app.ledger_settings`) is made from that.
 STEPS_MAX_S = WALL_S_MAX
+# Words of the query that belong to no step, wherever they stand.
+_APART = (STORE, LIFETIME)
 
 
 class ToldStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +59,19 @@ def check(request: web.Request) -> None:
     """Refuse what the head gives away. Raises as the check of a single conversion does."""
     app = request.app
     source, steps = steps_of(request)
+    files = tuple(request.query.getall(FILE, ()))
     request[state.ASKED] = Asked(
         source=source,
         target=steps[-1].target if steps else "",
         options=_flat(source, steps),
         key=idempotency.checked_key(request.headers.get(idempotency.HEADER)),
         receipt=receipt_desk.wanted(request),
+        stored_s=stored_s_of(_apart(request), app[state.LEDGER].files.limits),
+        files=files,
     )
-    converter = pipeline.check(source, steps, several=uploads.is_multipart(request))
+    storing.check(request)
+    several = len(files) > 1 if files else uploads.is_multipart(request)
+    converter = pipeline.check(source, steps, several=several)
     if converter is not None:
         account = str(request[state.CALLER].account_id)
         app[state.ENGINE].check_room(converter.family, account=account)
@@ -104,10 +111,12 @@ async def convert_steps(request: web.Request) -> web.StreamResponse:
                     body = await conversions.body_of(
                         request, response, taken, delivery, debit, wiper
                     )
-                    request[state.RESPONSE] = response
-                    trail.reached(Stage.RESPONDING)
-                    await downloads.send(request, response, body, settings.download)
-                    trail.reached(Stage.DELIVERED)
+                    name = conversions.name_of(taken, delivery)
+                    async with storing.stored(request, response, body, name) as answer:
+                        request[state.RESPONSE] = response
+                        trail.reached(Stage.RESPONDING)
+                        await downloads.send(request, response, answer, settings.download)
+                        trail.reached(Stage.DELIVERED)
             trail.reached(Stage.SETTLED)
     return response
 
@@ -117,6 +126,8 @@ def steps_of(request: web.Request) -> tuple[str, list[Step]]:
     source = "auto"
     steps: list[tuple[str, dict[str, str]]] = []
     for name, value in request.query.items():
+        if name in {*_APART, FILE}:
+            continue
         if name == "step":
             steps.append((value, {}))
         elif not steps and name == "source":
@@ -131,6 +142,14 @@ def steps_of(request: web.Request) -> tuple[str, list[Step]]:
         else:
             steps[-1][1][name] = value
     return source, [Step(target=target, options=options) for target, options in steps]
+
+
+def _apart(request: web.Request) -> dict[str, str]:
+    """What is said of storing. Raises OptionInvalid where it is said twice."""
+    said = {name: request.query.getall(name) for name in _APART if name in request.query}
+    if twice := next((name for name, values in said.items() if len(values) > 1), None):
+        raise OptionInvalid(f"{twice}: this option is given more than once")
+    return {name: value for name, (value,) in said.items()}
 
 
 def _flat(source: str, steps: Sequence[Step]) -> dict[str, str]:
@@ -154,7 +173,7 @@ async def _intake(
     key = None
     if asked.key is not None:
         hashes = [bytes.fromhex(one.sha256) for one in digests]
-        print_ = idempotency.fingerprint(request.method, request.path, asked.options, hashes)
+        print_ = idempotency.fingerprint(request.method, request.path, asked.parameters, hashes)
         key = IdempotencyKey(asked.key, print_)
     return Intake(
         job=_told(plan),

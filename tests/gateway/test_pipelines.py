@@ -115,7 +115,7 @@ async def test_warnings_of_all_steps_are_told_with_their_number(
         ("step=png&width=8&width=9", 422, "option-invalid", "step 1 is given this option twice"),
         ("source=png&step=webp&step=png&widht=9", 422, "option-invalid", "step 2 (to png): "),
         ("source=png&step=webp&step=nonsense", 404, "format-unknown", "step 2 (to nonsense): "),
-        ("source=png&step=zip&step=mp3", 422, "conversion-unsupported", "step 1 (to zip): "),
+        ("source=png&step=mp3&step=zip", 422, "conversion-unsupported", "step 1 (to mp3): "),
         ("step=pdf&step=pdf&operation=overlay", 422, "file-count-invalid", "a step gets one"),
         ("source=png&step=webp&step=png&source=x", 422, "option-invalid", "step 2 (to png): "),
     ],
