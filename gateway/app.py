@@ -14,6 +14,7 @@ from engine import registry
 from engine.engine import Engine
 from gateway import middleware, openapi, state
 from gateway.api.formats import build_page
+from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
 from gateway.drain import Door
 from gateway.metrics import Metrics
@@ -78,6 +79,7 @@ def build(
     app[state.OPERATIONS] = Operations(engine, door, ledger, process)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
+    app[state.VISITORS] = Visitors(settings.convertapi, ledger.accounts)
     app[state.OBSERVERS] = (metrics.observe, *observers)
     app[state.ENDPOINTS] = {row.handler: row for row in ROUTES}
     app[state.FORMATS_PAGE] = msgspec.json.encode(build_page())

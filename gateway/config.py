@@ -16,8 +16,10 @@ import msgspec
 from msgspec import Meta
 
 from engine.engine import EngineConfig
+from gateway.compat.convertapi.visitors import ConvertApiConfig
 from gateway.errors import ConfigError
 from gateway.outbound.settings import FetchConfig, HooksConfig
+from gateway.tasks.settings import TasksConfig
 from ledger.files.limits import FileLimits
 
 KIB = 1024
@@ -156,6 +158,14 @@ class HooksSection(HooksConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """`gateway.outbound.settings.HooksConfig`: whether customers' webhooks are called."""
 
 
+class ConvertApiSection(ConvertApiConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.compat.convertapi.visitors.ConvertApiConfig`: what is stored without a key."""
+
+
+class TasksSection(TasksConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.tasks.settings.TasksConfig`: tasks that nobody waits for, and their webhooks."""
+
+
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -176,6 +186,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     files: FilesSection = FilesSection()
     fetch: FetchSection = FetchSection()
     hooks: HooksSection = HooksSection()
+    tasks: TasksSection = TasksSection()
+    convertapi: ConvertApiSection = ConvertApiSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
@@ -189,6 +201,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "files": FilesSection,
     "fetch": FetchSection,
     "hooks": HooksSection,
+    "tasks": TasksSection,
+    "convertapi": ConvertApiSection,
     "admin": AdminConfig,
     "log": LogConfig,
 }

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from gateway import errors as gateway
 from gateway.api import account, documents, formats, health
+from gateway.compat.convertapi.routes import CONVERTAPI_ROUTES
 from gateway.conversion_routes import CONVERSION_ROUTES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FILE_ROUTES
@@ -18,6 +19,7 @@ from ledger import errors as ledger
 ROUTES: tuple[Endpoint, ...] = (
     *CONVERSION_ROUTES,
     *FILE_ROUTES,
+    *CONVERTAPI_ROUTES,
     Endpoint(
         method="GET",
         path="/v1/formats",

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from engine.engine import Engine
 from gateway.asked import Asked
+from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
 from gateway.drain import Door
 from gateway.endpoint import Endpoint, Handler
@@ -32,6 +33,7 @@ DOOR = web.AppKey("door", Door)
 OPERATIONS = web.AppKey("operations", Operations)
 PROCESS = web.AppKey("process", Process)
 OUTBOUND = web.AppKey("outbound", Outbound)
+VISITORS = web.AppKey("visitors", Visitors)
 RECEIPTS = web.AppKey("receipts", ReceiptDesk)
 OBSERVERS = web.AppKey("observers", tuple[Observer, ...])
 ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])

@@ -5,7 +5,8 @@ gets the same answer: wrong, guessed, deleted, expired, or another account's.
 """
 
 import re
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 from aiohttp import hdrs, web
@@ -13,11 +14,12 @@ from aiohttp import hdrs, web
 from engine import formats, sniff
 from engine.errors import OptionInvalid, SourceEmpty
 from engine.job import Buffer
-from gateway import downloads, state, storing, uploads
+from gateway import downloads, fetching, state, storing, uploads
 from gateway.api.answers import answer
-from gateway.asked import LIFETIME, lifetime_of, options_of, whole_of
+from gateway.asked import LIFETIME, URL, lifetime_of, options_of, whole_of
 from gateway.errors import MediaTypeUnsupported, RangeUnsatisfiable, RequestMalformed
 from gateway.intake import HEAD_BYTES
+from gateway.outbound.client import Fetched
 from gateway.stages import Stage
 from gateway.uploads import Memory
 from gateway.wiping import Gathering
@@ -50,25 +52,35 @@ class FilesPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_upload(request: web.Request) -> None:
-    """Refuse what the head gives away. Raises StoreOff, OptionInvalid, MediaTypeUnsupported."""
+    """Refuse what the head gives away.
+
+    Raises StoreOff, OptionInvalid, MediaTypeUnsupported, RequestMalformed, FetchOff, FetchRefused.
+    """
     storing.check_on(request)
     _lifetime(request)
-    if uploads.is_multipart(request):
+    urls = _urls(request)
+    fetching.check(request, urls)
+    if len(urls) > 1:
+        raise OptionInvalid(f"{URL}: one file is stored at a time")
+    if not urls and uploads.is_multipart(request):
         raise MediaTypeUnsupported("one file is stored at a time: send it as the raw body")
     request.app[state.MEMORY].check(storing.HELD_BYTES)
 
 
 async def upload(request: web.Request) -> web.StreamResponse:
-    """`POST /v1/files`: a file goes through one chunk of memory into the store."""
+    """`POST /v1/files`: a file goes through one chunk of memory into the store, sent or fetched."""
     app, trail = request.app, request[state.TRAIL]
     files, account_id = app[state.LEDGER].files, request[state.CALLER].account_id
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold:
         hold.take(storing.HELD_BYTES)
-        async with files.write(account_id, expected=request.content_length) as writer:
-            media_type = await _written(request, writer)
+        async with (
+            _source(request) as source,
+            files.write(account_id, expected=source.announced) as writer,
+        ):
+            media_type = await _written(source, writer)
             trail.reached(Stage.READ)
             kept = await writer.keep(
-                media_type=media_type, name=_name(request), lifetime_s=_lifetime(request)
+                media_type=media_type, name=_name(source.name), lifetime_s=_lifetime(request)
             )
             response = web.StreamResponse()
             body = storing.announced(response, kept)
@@ -87,23 +99,35 @@ async def fetch(request: web.Request) -> web.StreamResponse:
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold:
         hold.take(storing.HELD_BYTES)
         file = await files.open(handle, account_id)
-        if _has_it_already(request, file):
-            return web.Response(status=web.HTTPNotModified.status_code, headers=_facts(file))
-        span = span_of(_wanted_range(request, file), file.bytes)
-        response = web.StreamResponse(headers=_facts(file))
-        response.headers[hdrs.CONTENT_TYPE] = file.media_type
-        response.headers[hdrs.CONTENT_DISPOSITION] = downloads.disposition(_shown_name(file))
-        if span is not None:
-            response.set_status(web.HTTPPartialContent.status_code)
-            told = f"bytes {span.start}-{span.stop - 1}/{file.bytes}"
-            response.headers[hdrs.CONTENT_RANGE] = told
-        request[state.RESPONSE] = response
-        body = storing.Part(file, range(file.bytes) if span is None else span)
-        if request.method == hdrs.METH_HEAD:
-            response.content_length = body.size
-            await response.prepare(request)
-            return response
-        await downloads.send(request, response, body, app[state.SETTINGS].download)
+        return await given_out(request, file, downloads.disposition(shown_name(file)))
+
+
+async def given_out(
+    request: web.Request, file: StoredFile, disposition: str, policy: str = ""
+) -> web.StreamResponse:
+    """Send a stored file, or the part of it that is asked for. Raises RangeUnsatisfiable.
+
+    `policy` tells a browser what it may run of it.
+    """
+    if _has_it_already(request, file):
+        return web.Response(status=web.HTTPNotModified.status_code, headers=_facts(file))
+    span = span_of(_wanted_range(request, file), file.bytes)
+    response = web.StreamResponse(headers=_facts(file))
+    response.headers[hdrs.CONTENT_TYPE] = file.media_type
+    response.headers[hdrs.CONTENT_DISPOSITION] = disposition
+    if policy:
+        response.headers["Content-Security-Policy"] = policy
+    if span is not None:
+        response.set_status(web.HTTPPartialContent.status_code)
+        told = f"bytes {span.start}-{span.stop - 1}/{file.bytes}"
+        response.headers[hdrs.CONTENT_RANGE] = told
+    request[state.RESPONSE] = response
+    body = storing.Part(file, range(file.bytes) if span is None else span)
+    if request.method == hdrs.METH_HEAD:
+        response.content_length = body.size
+        await response.prepare(request)
+        return response
+    await downloads.send(request, response, body, request.app[state.SETTINGS].download)
     return response
 
 
@@ -160,46 +184,64 @@ def span_of(header: str | None, size: int) -> range | None:
     return span
 
 
-async def _written(request: web.Request, writer: FileWriter) -> str:
-    """Take the body in; gives its media type. Raises the upload errors, SourceEmpty."""
+@asynccontextmanager
+async def _source(request: web.Request) -> AsyncIterator[Fetched]:
+    """The body, or the file that the URL names. Raises the errors of uploads, FetchError."""
     config = request.app[state.SETTINGS].upload
-    head = Gathering(min(request.content_length or 0, HEAD_BYTES))
     # Counted for its limit only: what passes through is not kept in memory.
     with Memory(config.bytes_max).hold() as passing:
-        try:
-            async with aclosing(uploads.arriving(request, config, passing)) as arriving:
-                async for piece in arriving:
-                    with memoryview(piece) as view, view[: HEAD_BYTES - len(head)] as part:
-                        head.add(part)
-                    await writer.add(piece)
-            if not len(head):
-                raise SourceEmpty("the file is empty: it has zero bytes")
-            with head.view() as view:
-                return _media_type(request, view)
-        finally:
-            head.wipe()
+        for url in _urls(request):
+            async with fetching.fetched(request, url, passing) as source:
+                yield source
+            return
+        async with aclosing(uploads.arriving(request, config, passing)) as pieces:
+            yield Fetched(
+                name=uploads.claimed_name(request),
+                media_type=request.content_type.lower(),
+                announced=request.content_length,
+                pieces=pieces,
+            )
 
 
-def _media_type(request: web.Request, head: Buffer) -> str:
-    """What the bytes say, where they can; otherwise what the client says, if it is known here."""
+async def _written(source: Fetched, writer: FileWriter) -> str:
+    """Take the file in; gives its media type. Raises what the source raises, SourceEmpty."""
+    head = Gathering(min(source.announced or 0, HEAD_BYTES))
+    try:
+        async for piece in source.pieces:
+            with memoryview(piece) as view, view[: HEAD_BYTES - len(head)] as part:
+                head.add(part)
+            await writer.add(piece)
+        if not len(head):
+            raise SourceEmpty("the file is empty: it has zero bytes")
+        with head.view() as view:
+            return _media_type(source.media_type, view)
+    finally:
+        head.wipe()
+
+
+def _media_type(claimed: str | None, head: Buffer) -> str:
+    """What the bytes say, where they can; otherwise what the source says, if it is known here."""
     seen = sniff.sniff(head)
-    claimed = request.content_type.lower()
     if seen is not None and (sniff.told_by_head(head) or len(head) < HEAD_BYTES):
         return formats.find(seen).media_type
     known = any(row.media_type == claimed for row in formats.FORMATS)
-    return claimed if known else OCTETS
+    return claimed if claimed and known else OCTETS
 
 
-def _name(request: web.Request) -> str | None:
+def _urls(request: web.Request) -> tuple[str, ...]:
+    return tuple(request.query.getall(URL, ()))
+
+
+def _name(claimed: str | None) -> str | None:
     """A safe name from the claimed one."""
-    claimed = uploads.claimed_name(request)
     if not claimed:
         return None
     suffix = _SUFFIX.search(claimed)
     return downloads.stem(claimed) + (suffix[0] if suffix else "")
 
 
-def _shown_name(file: StoredFile) -> str:
+def shown_name(file: StoredFile) -> str:
+    """What a stored file is called when it is fetched."""
     if file.name:
         return file.name
     rows = (row for row in formats.FORMATS if row.media_type == file.media_type)
@@ -207,9 +249,9 @@ def _shown_name(file: StoredFile) -> str:
 
 
 def _lifetime(request: web.Request) -> float:
-    options = options_of(request)
+    options = options_of(request, apart=URL)
     for name in options.keys() - {LIFETIME}:
-        raise OptionInvalid(f"{name[:40]}: an upload to be stored knows {LIFETIME}")
+        raise OptionInvalid(f"{name[:40]}: an upload to be stored knows {LIFETIME} and {URL}")
     return lifetime_of(options.get(LIFETIME), request.app[state.LEDGER].files.limits)
 
 

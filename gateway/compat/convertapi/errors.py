@@ -74,6 +74,12 @@ TABLE: Mapping[str, tuple[int, int]] = {
     "file-mismatch": (500, DAMAGED),
     "file-unreadable": (500, DAMAGED),
     "password-required": (500, PROTECTED),
+    # A URL that cannot be one, and one that gives no file.
+    "fetch-refused": (500, BAD_LINK),
+    "fetch-off": (500, INACCESSIBLE),
+    "fetch-failed": (500, INACCESSIBLE),
+    "fetch-unusable": (500, INACCESSIBLE),
+    "fetch-timeout": (500, INACCESSIBLE),
     "internal": (500, UNEXPECTED),
 }
 # The same result that cannot be, by the converter that cannot make it.
@@ -165,6 +171,8 @@ def _statuses() -> dict[str, int]:
         "file-unrecognised": 415,
         "idempotency-key-in-flight": 503,
         "store-full": 503,
+        "too-many-tasks": 503,
+        "visitor-quota-exceeded": 503,
     }
 
 

@@ -1,0 +1,145 @@
+"""What a file parameter stands for: bytes that came along, a stored file, or a URL.
+
+An address of ours (`/d/ID`) is opened here and never fetched, under whichever name this service was
+reached; any other URL goes through the one guarded client. A stored file is taken from its own
+account or from those that were uploaded by nobody in particular; all others do not exist.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway import state, storing
+from gateway.compat.convertapi import errors
+from gateway.compat.convertapi.call import Call, Part
+from gateway.errors import (
+    ParametersInvalid,
+    SurfaceRefused,
+    UploadPartsExceeded,
+    UploadTooLarge,
+)
+from gateway.uploads import Hold, Upload
+from gateway.wiping import Gathering, Wiper
+from ledger.errors import FileUnknown
+from ledger.files.files import StoredFile
+from ledger.files.handle import parse_handle
+
+_OWN = re.compile(r"/d/([a-z0-9]{32})(?:/[^/]*)?")
+_URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+async def gathered(
+    request: web.Request, call: Call, names: Sequence[str], hold: Hold, wiper: Wiper
+) -> list[Upload]:
+    """The files of these parameters, in memory and in their order.
+
+    Raises ParametersInvalid where there is none, SurfaceRefused (5009, 50010), UploadTooLarge,
+    UploadPartsExceeded, MemoryFull, FetchOff, FetchError.
+    """
+    values = [one for name in names for one in call.parameters.get(name, ()) if one != ""]
+    if not values:
+        wanted = call.spelled.get(names[0], names[0].capitalize()) if names else "File"
+        raise ParametersInvalid({wanted: ["The field is required."]})
+    most = request.app[state.SETTINGS].upload.files_max
+    if len(values) > most:
+        raise UploadPartsExceeded(f"one request converts at most {most} files")
+    files: list[Upload] = []
+    for value in values:
+        if isinstance(value, Part):
+            files.append(Upload(body=value.body, name=value.name))
+        else:
+            files.append(await _of_text(request, value.strip(), files, hold, wiper))
+    return files
+
+
+def handle_of(text: str) -> str | None:
+    """The handle in an id or in an address of ours; None where it is neither."""
+    if parse_handle(text) is not None:
+        return text
+    if not _URL.match(text):
+        return None
+    try:
+        match = _OWN.fullmatch(urlsplit(text).path)
+    except ValueError:
+        return None
+    return match[1] if match else None
+
+
+async def opened(request: web.Request, handle: str) -> StoredFile:
+    """A stored file that this caller may convert. Raises FileUnknown."""
+    files = request.app[state.LEDGER].files
+    file = await files.open(handle)
+    if file.account_id == request[state.CALLER].account_id:
+        return file
+    if file.account_id == await request.app[state.VISITORS].find():
+        return file
+    raise FileUnknown("there is no such file of this account")
+
+
+async def _of_text(
+    request: web.Request, text: str, before: Iterable[Upload], hold: Hold, wiper: Wiper
+) -> Upload:
+    room = request.app[state.SETTINGS].upload.bytes_max - sum(len(one.body) for one in before)
+    handle, is_url = handle_of(text), _URL.match(text) is not None
+    if handle is not None:
+        try:
+            return await _stored(await opened(request, handle), room, hold, wiper)
+        except FileUnknown as error:
+            if not is_url or _is_here(request, text):
+                raise _bad_id() from error
+    if is_url:
+        return await _fetched(request, text, room, hold, wiper)
+    if ":" in text:
+        raise SurfaceRefused(
+            "the value is neither the id of a file nor an http(s) URL", code=errors.BAD_LINK
+        )
+    raise _bad_id()
+
+
+async def _stored(file: StoredFile, room: int, hold: Hold, wiper: Wiper) -> Upload:
+    if file.bytes > room:
+        raise _too_large()
+    hold.take(file.bytes)
+    (upload,) = await storing.gathered([file])
+    wiper.add([upload.body])
+    return upload
+
+
+async def _fetched(request: web.Request, url: str, room: int, hold: Hold, wiper: Wiper) -> Upload:
+    outbound, account_id = request.app[state.OUTBOUND], request[state.CALLER].account_id
+    async with outbound.fetch(url, account_id=account_id) as fetched:
+        if (fetched.announced or 0) > room:
+            raise _too_large()
+        whole = Gathering(fetched.announced or 0)
+        try:
+            async with aclosing(fetched.pieces) as pieces:
+                async for piece in pieces:
+                    if len(whole) + len(piece) > room:
+                        raise _too_large()
+                    hold.take(len(piece))
+                    whole.add(piece)
+            body = whole.whole()
+        finally:
+            whole.wipe()
+        wiper.add([body])
+        return Upload(body=body, name=fetched.name)
+
+
+def _is_here(request: web.Request, url: str) -> bool:
+    """Whether a URL names this very service."""
+    told = urlsplit(request.app[state.SETTINGS].server.public_url).netloc
+    return urlsplit(url).netloc.lower() in {request.host.lower(), told.lower()} - {""}
+
+
+def _bad_id() -> SurfaceRefused:
+    return SurfaceRefused(
+        "there is no file of this id: it never was, was deleted, or has expired; upload it again",
+        code=errors.BAD_FILE_ID,
+    )
+
+
+def _too_large() -> UploadTooLarge:
+    return UploadTooLarge("the files of one request are together larger than it may carry")

@@ -1,0 +1,186 @@
+"""Uploads of those who do not say who they are: whose they are, and how much one address may store.
+
+Ruby's client uploads without credentials, and so do others before they convert, so `/upload` cannot
+ask for any. What comes so belongs to one account of the operator's, which is made at the first such
+upload: it counts against the store's limits as any account does, so all visitors together can never
+take more than one customer's room; it has no credits and no key; and freezing it turns such uploads
+away. Its files are opened by whoever has their ids.
+
+How much one address has stored is counted here, in this process, and written down nowhere: an
+address of a person is none of the ledger's business. Several gateways each allow as much; the
+account's own limit holds for all of them together.
+"""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+from aiohttp import web
+
+from gateway.errors import VisitorQuotaExceeded
+from ledger.accounts.accounts import Accounts
+from ledger.errors import NameTaken
+from ledger.files.limits import LIFETIME_S_MAX
+
+ACCOUNT_NAME = "convertapi: uploads without a key"
+# A provider gives a household a whole network of IPv6; counting single addresses counts nothing.
+IPV6_PREFIX = 64
+# Beyond so many addresses at one time the oldest are looked at for what has expired.
+ADDRESSES_MAX = 10_000
+
+
+class ConvertApiConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What visitors may store. All of them together have the limits of one account."""
+
+    # Of one address at one time. A customer of Ruby's client who converts by the thousand deletes
+    # what is done, or raises this. 0: nothing is uploaded without a key.
+    visitor_files_max: int = 200
+    # Four of the largest files.
+    visitor_bytes_max: int = 1024**3
+    # An upload is converted within minutes.
+    visitor_lifetime_s: float = 3600.0
+    # The header in which the operator's own proxy writes the client's address, of which the last
+    # one counts: `X-Forwarded-For`. Empty: whoever connects is the client.
+    address_header: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no limit, or breaks the promise of the store."""
+        if min(self.visitor_files_max, self.visitor_bytes_max) < 0:
+            raise ValueError("visitor_files_max and visitor_bytes_max are 0 or more")
+        if not 0 < self.visitor_lifetime_s <= LIFETIME_S_MAX:
+            raise ValueError("visitor_lifetime_s is above 0, and at most 3 hours")
+
+
+class Share:
+    """What one upload takes of its address's quota, until it is deleted or expires."""
+
+    def __init__(self, visitors: "Visitors", address: str) -> None:
+        self.bytes = 0
+        self.expires_s = float("inf")
+        self.file_id = ""
+        self.address = address
+        self._visitors = visitors
+
+    def grow(self, more: int) -> None:
+        """Take so many bytes more. Raises VisitorQuotaExceeded."""
+        self._visitors.check(self.address, more)
+        self.bytes += more
+
+    def keep(self, file_id: str, lifetime_s: float) -> None:
+        """The upload is stored for so long."""
+        self.file_id = file_id
+        self.expires_s = time.monotonic() + lifetime_s
+
+
+class Visitors:
+    """The account of all visitors, and what each address has stored."""
+
+    def __init__(self, config: ConvertApiConfig, accounts: Accounts) -> None:
+        self.config = config
+        self._accounts = accounts
+        self._account_id: int | None = None
+        self._making = asyncio.Lock()
+        self._shares: dict[str, list[Share]] = {}
+
+    async def find(self) -> int | None:
+        """The account, None before the first upload of all."""
+        if self._account_id is None:
+            found = await self._accounts.find(ACCOUNT_NAME)
+            self._account_id = found.id if found else None
+        return self._account_id
+
+    async def account_id(self) -> int:
+        """The account; it is opened where there is none."""
+        async with self._making:
+            found = await self.find()
+            while found is None:
+                with suppress(NameTaken):  # another gateway was faster
+                    self._account_id = (await self._accounts.create(ACCOUNT_NAME)).id
+                found = await self.find()
+            return found
+
+    @contextmanager
+    def share(self, address: str) -> Iterator[Share]:
+        """One upload's part of the quota; given back unless it is kept.
+
+        Raises VisitorQuotaExceeded.
+        """
+        share = Share(self, address)
+        self.check(address, 0, files=1)
+        self._shares.setdefault(address, []).append(share)
+        try:
+            yield share
+        finally:
+            if not share.file_id:
+                self._drop(share)
+
+    def check(self, address: str, more: int, *, files: int = 0) -> None:
+        """Raise VisitorQuotaExceeded where an address may store no more."""
+        self._forget(address)
+        shares = self._shares.get(address, [])
+        stored = sum(one.bytes for one in shares)
+        if (
+            len(shares) + files > self.config.visitor_files_max
+            or stored + more > self.config.visitor_bytes_max
+        ):
+            raise VisitorQuotaExceeded(
+                "without a key one address stores at most "
+                f"{self.config.visitor_files_max} files of together "
+                f"{self.config.visitor_bytes_max} bytes: send your API key, or delete some",
+                retry_after_s=self._wait_s(shares),
+            )
+
+    def deleted(self, file_id: str) -> None:
+        """A file is gone, and its address may store another."""
+        gone = (one for shares in self._shares.values() for one in shares)
+        for share in [one for one in gone if one.file_id == file_id]:
+            self._drop(share)
+
+    def address_of(self, request: web.Request) -> str:
+        """Whom an upload is counted for."""
+        told = request.remote or ""
+        if self.config.address_header:
+            said = request.headers.getall(self.config.address_header, [])
+            told = ",".join(said).rpartition(",")[2].strip() or told
+        return network_of(told)
+
+    def _forget(self, address: str) -> None:
+        """Drop what has expired."""
+        now = time.monotonic()
+        some = [address]
+        if len(self._shares) > ADDRESSES_MAX:
+            some = list(self._shares)
+        for one in some:
+            left = [share for share in self._shares.get(one, ()) if share.expires_s > now]
+            if left:
+                self._shares[one] = left
+            else:
+                self._shares.pop(one, None)
+
+    def _drop(self, share: Share) -> None:
+        left = [one for one in self._shares.get(share.address, ()) if one is not share]
+        if left:
+            self._shares[share.address] = left
+        else:
+            self._shares.pop(share.address, None)
+
+    def _wait_s(self, shares: list[Share]) -> float:
+        """Until the next file of this address expires."""
+        known = [one.expires_s for one in shares if one.file_id]
+        longest = self.config.visitor_lifetime_s
+        return max(1.0, min(known) - time.monotonic()) if known else longest
+
+
+def network_of(address: str) -> str:
+    """An address, or the network that one household has of IPv6."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = getattr(found, "ipv4_mapped", None)
+    if isinstance(found, ipaddress.IPv4Address) or mapped is not None:
+        return str(mapped or found)
+    return str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))
