@@ -13,6 +13,7 @@ from gateway.asked import FILE, STORE
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import LIFETIME_PARAMETER, STORE_PROBLEMS, STORED
 from gateway.idempotency import KEY_CHARS_MAX
+from gateway.manifest import Manifest
 from ledger import errors as ledger
 
 BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -86,6 +87,12 @@ CONVERSION_HEADERS = (
     ("Content-Disposition", "A file name made from the upload's."),
 )
 STORED_RESULT = msgspec.structs.replace(STORED, headers=(*STORED.headers, *CONVERSION_HEADERS[:-1]))
+BATCH_HEADERS = (
+    ("X-Request-Id", "Names this request."),
+    ("X-Credits-Used", "What was charged for all files."),
+    ("X-Credits-Remaining", "The account's balance after it."),
+    ("X-Isolation-Policy", "`per-request`."),
+)
 CONVERSION_PROBLEMS: tuple[type[Exception], ...] = (
     gateway.RequestMalformed,
     gateway.UploadCut,
@@ -167,13 +174,24 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         description="Send files as multipart/form-data in fields named `file`. Each is converted "
         "and charged by itself; a few workers that live for this request alone convert "
         "them. The answer is a ZIP archive, or `multipart/mixed` where Accept names it; its first "
-        "member `manifest.json` says of each file what became of it, what it cost, and where it "
-        "failed the problem. Charged is what is in the answer, once its last byte is sent. Where "
-        "all files fail in the same way, that problem is the answer.",
+        "member `manifest.json` (the schema Manifest) says of each file what became of it, what it "
+        "cost, and where it failed the problem. Charged is what is in the answer, once its last "
+        "byte is sent. Where all files fail in the same way, that problem is the answer. Stored "
+        "files are converted with `file=HANDLE`, once for each, in place of a body; with "
+        "`store=true` each result is stored, and the answer is the manifest with their handles.",
         uploads=True,
         check=batch.check,
-        parameters=tuple(one for one in CONVERSION_PARAMETERS if one.name != "Prefer"),
+        parameters=(
+            *(one for one in CONVERSION_PARAMETERS if one.name != "Prefer"),
+            *STORING_PARAMETERS[:-1],
+            msgspec.structs.replace(
+                STORING_PARAMETERS[-1],
+                description="The handle of a stored file that is converted, once for each; then "
+                "there is no body. One that is unknown refuses the request, before any is charged.",
+            ),
+        ),
         body=(Content(media_type="multipart/form-data", schema=FILES),),
+        bodyless=True,
         answers=(
             Answer(
                 status=200,
@@ -182,15 +200,17 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
                     Content(media_type="application/zip", schema=BINARY),
                     Content(media_type="multipart/mixed", schema=BINARY),
                 ),
-                headers=(
-                    ("X-Request-Id", "Names this request."),
-                    ("X-Credits-Used", "What was charged for all files."),
-                    ("X-Credits-Remaining", "The account's balance after it."),
-                    ("X-Isolation-Policy", "`per-request`."),
-                ),
+                headers=BATCH_HEADERS,
+            ),
+            Answer(
+                status=201,
+                description="The manifest of results that are stored, with their handles: given "
+                "this once, and nobody can find them out again.",
+                content=(Content(type=Manifest),),
+                headers=BATCH_HEADERS,
             ),
         ),
-        problems=CONVERSION_PROBLEMS,
+        problems=(*CONVERSION_PROBLEMS, ledger.FileUnknown, *STORE_PROBLEMS),
     ),
     Endpoint(
         method="POST",

@@ -5,6 +5,7 @@ Pure. The results are not copied: both forms are lists of buffers, and theirs ar
 
 import secrets
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 from aiohttp import hdrs
@@ -12,6 +13,7 @@ from aiohttp import hdrs
 from engine.job import Buffer, Output
 from gateway import downloads
 from gateway.problems import Problem
+from gateway.storing import StoredAnswer
 
 NAME = "manifest.json"
 MULTIPART = "multipart/mixed"
@@ -21,7 +23,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one file. `number` counts the files of the request from 1."""
 
     number: int
-    status: str  # converted, failed
+    status: Literal["converted", "failed"]
     # Names the conversion in the account's entries.
     conversion_id: str
     credits: int = 0
@@ -30,12 +32,14 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # The results by their names in the answer; a file can have several.
     files: tuple[str, ...] = ()
     bytes: int = 0
+    # Where results are stored in place of being in the answer: one for each of `files`.
+    stored: tuple[StoredAnswer, ...] = ()
     warnings: tuple[str, ...] = ()
     problem: Problem | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The first member or part of the answer."""
+    """What became of each file: the first member or part of the answer, or all of it."""
 
     request_id: str
     isolation: str

@@ -8,17 +8,20 @@ has given a stored file away; never the other way round.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import msgspec
 from aiohttp import hdrs, web
 
+from engine.job import Buffer
 from gateway import downloads, state
 from gateway.errors import RequestMalformed, UploadPartsExceeded, UploadTooLarge
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Gathering
-from ledger.files.files import Stored, StoredFile
+from ledger.credits.debit import uninterrupted
+from ledger.errors import LedgerUnavailable
+from ledger.files.files import Files, Stored, StoredFile
 from ledger.files.sealing import CHUNK_BYTES
 
 EXPIRES = "X-File-Expires"
@@ -110,9 +113,43 @@ async def stored(
         yield announced(response, kept)
 
 
-def announced(response: web.StreamResponse, kept: Stored) -> downloads.Body:
-    """Make the response say that a file was stored; gives its body."""
-    answer = StoredAnswer(
+@asynccontextmanager
+async def all_stored(
+    request: web.Request,
+    results: Sequence[tuple[str, Buffer]],
+    *,
+    media_type: str,
+    lifetime_s: float,
+) -> AsyncIterator[tuple[StoredAnswer, ...]]:
+    """Store named results, one after the other. A block that fails takes all of them back.
+
+    Raises StoreFull, StoreQuotaExceeded, FileLapsed.
+    """
+    files, account_id = request.app[state.LEDGER].files, request[state.CALLER].account_id
+    kept: list[Stored] = []
+    try:
+        for name, result in results:
+            async with files.write(account_id, expected=len(result)) as writer:
+                await writer.add(result)
+                kept.append(
+                    await writer.keep(media_type=media_type, name=name, lifetime_s=lifetime_s)
+                )
+        yield tuple(told(one) for one in kept)
+    except BaseException:
+        await uninterrupted(_take_back(files, kept, account_id))
+        raise
+
+
+async def _take_back(files: Files, kept: Sequence[Stored], account_id: int) -> None:
+    # While PostgreSQL is away they stay until they expire, and nobody has their handles.
+    with suppress(LedgerUnavailable):
+        for one in kept:
+            await files.delete(one.id, account_id)
+
+
+def told(kept: Stored) -> StoredAnswer:
+    """What a client is told of a stored file, this once."""
+    return StoredAnswer(
         handle=kept.handle,
         id=kept.id,
         url=f"/v1/files/{kept.handle}",
@@ -120,6 +157,11 @@ def announced(response: web.StreamResponse, kept: Stored) -> downloads.Body:
         media_type=kept.media_type,
         expires_at=moment(kept.expires_at),
     )
+
+
+def announced(response: web.StreamResponse, kept: Stored) -> downloads.Body:
+    """Make the response say that a file was stored; gives its body."""
+    answer = told(kept)
     response.set_status(web.HTTPCreated.status_code)
     response.headers[hdrs.CONTENT_TYPE] = "application/json"
     response.headers[hdrs.LOCATION] = answer.url

@@ -3,13 +3,15 @@
 Every file is a conversion of its own, with its own debit, its own failure and its own line in the
 manifest. The debits of those that succeed stay open until the last byte of the answer was handed to
 the socket, and are settled then, together; a client that hangs up before gets all of them back.
+Results that are stored are in the manifest by their handles, and taken back in the same way.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import msgspec
 import structlog
 from aiohttp import hdrs, web
 
@@ -17,10 +19,10 @@ from engine import formats
 from engine.engine import Batch
 from engine.errors import ConversionTimedOut
 from engine.job import Job, Output
-from gateway import downloads, intake, manifest, problems, state, uploads
-from gateway.asked import Asked
+from engine.wiping import wipe
+from gateway import downloads, idempotency, intake, manifest, problems, state, storing, uploads
+from gateway.asked import FILE, Asked, options_of, stored_s_of
 from gateway.errors import MediaTypeUnsupported, RequestMalformed
-from gateway.idempotency import KEY_CHARS_MAX, fingerprint
 from gateway.manifest import Item, Manifest
 from gateway.operations import WALL_S_MAX
 from gateway.pricing import price
@@ -40,24 +42,30 @@ POLICY = "per-request"
 
 def check(request: web.Request) -> None:
     """Refuse what the head gives away. Raises as the check of a single conversion does."""
-    if not uploads.is_multipart(request):
-        raise MediaTypeUnsupported(f"a batch is {uploads.MULTIPART}, with files in fields `file`")
-    intake.check(request, several=False)
-    key = request[state.ASKED].key
-    longest = KEY_CHARS_MAX - len("#000")
-    if key is not None and len(key) > longest:
+    app, config = request.app, request.app[state.SETTINGS].upload
+    request[state.ASKED] = asked = _asked(request)
+    if not asked.files and not uploads.is_multipart(request):
+        raise MediaTypeUnsupported(
+            f"a batch is {uploads.MULTIPART} with files in fields `file`, or stored files by file="
+        )
+    storing.check(request, files_max=config.batch_files_max)
+    longest = idempotency.KEY_CHARS_MAX - len("#000")
+    if asked.key is not None and len(asked.key) > longest:
         raise RequestMalformed(f"for a batch the Idempotency-Key has at most {longest} characters")
+    engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
+    converter = engine.check(asked.source, asked.target, asked.options, several=False)
+    if converter is not None:
+        engine.check_room(converter.family, account=account)
+    app[state.MEMORY].check(request.content_length or 0)
 
 
 async def convert_batch(request: web.Request) -> web.StreamResponse:
-    """`POST /v1/batch/{source}/{target}`: files in, an archive out."""
+    """`POST /v1/batch/{source}/{target}`: files in, an archive out, or their handles."""
     app, trail = request.app, request[state.TRAIL]
     engine, settings = app[state.ENGINE], app[state.SETTINGS]
     account = str(request[state.CALLER].account_id)
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
-        files = await uploads.read_parts(
-            request, settings.upload, hold, files_max=settings.upload.batch_files_max
-        )
+        files = await _files(request, hold)
         wiper.add(file.body for file in files)
         trail.reached(Stage.READ)
         async with engine.batch(account=account) as batch:
@@ -75,6 +83,28 @@ async def convert_batch(request: web.Request) -> web.StreamResponse:
                 await asyncio.gather(*tasks)
         trail.reached(Stage.SETTLED)
     return response
+
+
+def _asked(request: web.Request) -> Asked:
+    """What the head asks for. Raises OptionInvalid, RequestMalformed."""
+    options = options_of(request, apart=FILE)
+    return Asked(
+        source=request.match_info["source"],
+        target=request.match_info["target"],
+        stored_s=stored_s_of(options, request.app[state.LEDGER].files.limits),
+        options=options,
+        key=idempotency.checked_key(request.headers.get(idempotency.HEADER)),
+        receipt=False,
+        files=tuple(request.query.getall(FILE, ())),
+    )
+
+
+async def _files(request: web.Request, hold: Hold) -> list[Upload]:
+    """All files, sent or stored; one stored file that is not there refuses the whole."""
+    if request[state.ASKED].files:
+        return await storing.gathered(await storing.sources(request, hold))
+    config = request.app[state.SETTINGS].upload
+    return await uploads.read_parts(request, config, hold, files_max=config.batch_files_max)
 
 
 class _Work:
@@ -131,28 +161,52 @@ class _Work:
         ) as debit:
             trail.credits = debit.credits
             trail.reached(Stage.DEBITED)
-            async with self._turns:
-                trail.reached(Stage.CONVERTING)
-                output = await self._in_time(job)
-            trail.reached(Stage.CONVERTED)
-            app[state.METRICS].converted(job, output)
-            self._wiper.add(output.files)
-            size = sum(len(result) for result in output.files)
-            self._hold.take(size)
-            self._note(
-                Item(
-                    number=number,
-                    status="converted",
-                    conversion_id=str(trail.conversion_id),
-                    credits=debit.credits,
-                    repeat=debit.repeat,
-                    files=manifest.names(number, self._count, file.name, output),
-                    bytes=size,
-                    warnings=output.warnings,
-                ),
-                output,
-            )
-            await asyncio.shield(self._delivered)
+            async with AsyncExitStack() as until_delivered:
+                async with self._turns:
+                    trail.reached(Stage.CONVERTING)
+                    output = await self._in_time(job)
+                    trail.reached(Stage.CONVERTED)
+                    app[state.METRICS].converted(job, output)
+                    self._wiper.add(output.files)
+                    size = sum(len(result) for result in output.files)
+                    self._hold.take(size)
+                    # In its turn as well: each file that is being stored has chunks in memory.
+                    stored = await self._stored(file, output, until_delivered)
+                self._note(
+                    Item(
+                        number=number,
+                        status="converted",
+                        conversion_id=str(trail.conversion_id),
+                        credits=debit.credits,
+                        repeat=debit.repeat,
+                        files=manifest.names(number, self._count, file.name, output),
+                        bytes=size,
+                        stored=stored,
+                        warnings=output.warnings,
+                    ),
+                    output,
+                )
+                await asyncio.shield(self._delivered)
+
+    async def _stored(
+        self, file: Upload, output: Output, until_delivered: AsyncExitStack
+    ) -> tuple[storing.StoredAnswer, ...]:
+        """Store a file's results, if that is asked for; they are taken back if the stack fails."""
+        lifetime_s = self._request[state.ASKED].stored_s
+        if lifetime_s is None:
+            return ()
+        results = [
+            (name.rpartition("/")[2], result)
+            for name, result in downloads.named(output, downloads.stem(file.name))
+        ]
+        media_type = formats.find(output.target).media_type
+        block = storing.all_stored(
+            self._request, results, media_type=media_type, lifetime_s=lifetime_s
+        )
+        stored = await until_delivered.enter_async_context(block)
+        for result in output.files:
+            wipe(result)
+        return stored
 
     async def _in_time(self, job: Job) -> Output:
         try:
@@ -168,7 +222,8 @@ class _Work:
             return None
         (digest,) = await intake.digests_of([file.body])
         path, method = self._request.path, self._request.method
-        print_ = fingerprint(method, path, asked.options, [bytes.fromhex(digest.sha256)])
+        hashes = [bytes.fromhex(digest.sha256)]
+        print_ = idempotency.fingerprint(method, path, asked.parameters, hashes)
         return IdempotencyKey(f"{asked.key}#{number}", print_)
 
     def _fail(self, number: int, trail: Trail, error: Exception) -> None:
@@ -221,6 +276,19 @@ async def _answer(
         credits=sum(item.credits for item in items),
         items=items,
     )
+    balance = await request.app[state.LEDGER].balance(request[state.CALLER].account_id)
+    request[state.TRAIL].credits = told.credits
+    response = web.StreamResponse(
+        headers={
+            "X-Credits-Used": str(told.credits),
+            "X-Credits-Remaining": str(balance),
+            "X-Isolation-Policy": POLICY,
+        }
+    )
+    if request[state.ASKED].stored_s is not None:
+        response.set_status(web.HTTPCreated.status_code)
+        response.headers[hdrs.CONTENT_TYPE] = "application/json"
+        return response, downloads.Kept([msgspec.json.encode(told)])
     results = [
         (name, result)
         for item in items
@@ -233,16 +301,6 @@ async def _answer(
     else:
         content_type = downloads.ZIP_MEDIA_TYPE
         pieces = await asyncio.to_thread(manifest.archive, told, results)
-    balance = await request.app[state.LEDGER].balance(request[state.CALLER].account_id)
-    response = web.StreamResponse(
-        headers={
-            hdrs.CONTENT_TYPE: content_type,
-            "X-Credits-Used": str(told.credits),
-            "X-Credits-Remaining": str(balance),
-            "X-Isolation-Policy": POLICY,
-        }
-    )
-    if content_type == downloads.ZIP_MEDIA_TYPE:
         response.headers[hdrs.CONTENT_DISPOSITION] = downloads.disposition("converted.zip")
-    request[state.TRAIL].credits = told.credits
+    response.headers[hdrs.CONTENT_TYPE] = content_type
     return response, downloads.Kept(pieces)

@@ -209,3 +209,126 @@ async def test_more_files_than_a_batch_takes_are_refused(
         reply = await batch(small, "png/webp", form(*[picture()] * 3), customer)
     assert (reply.status, reply.json["code"]) == (413, "too-many-files")
     assert await service.kinds(customer) == []
+
+
+async def uploaded(service: Service, customer: Customer, *bodies: bytes) -> str:
+    """The query that names these files, stored."""
+    handles = []
+    for body in bodies:
+        named = {"Content-Disposition": 'attachment; filename="photo.png"'}
+        reply = await service.ask("POST", "/v1/files", data=body, headers=customer.headers | named)
+        handles.append(f"file={reply.json['handle']}")
+    return "&".join(handles)
+
+
+async def listed(service: Service, customer: Customer) -> list[str]:
+    reply = await service.ask("GET", "/v1/files", headers=customer.headers)
+    return [file["id"] for file in reply.json["files"]]
+
+
+async def test_stored_files_are_a_batch_each_with_its_line(
+    service: Service, customer: Customer
+) -> None:
+    files = await uploaded(service, customer, picture(), BAD, picture(width=10, height=20))
+    told, made = unzipped(await batch(service, f"png/webp?{files}&width=8", None, customer))
+    assert [item["status"] for item in told["items"]] == ["converted", "failed", "converted"]
+    assert sorted(made) == ["1-photo.webp", "3-photo.webp"]
+    assert sorted(await service.kinds(customer)) == ["consumption"] * 3 + ["refund"]
+    await service.quiet()
+    assert service.app[state.MEMORY].taken == 0
+
+
+async def test_results_are_stored_one_by_one_and_the_manifest_has_their_handles(
+    service: Service, customer: Customer
+) -> None:
+    body = form(document(2), BAD, document(1), name="book.pdf")
+    path = "pdf/pdf?operation=split&store=true&lifetime_s=60"
+    reply = await batch(service, path, body, customer)
+    assert (reply.status, reply.headers["Content-Type"]) == (201, "application/json"), reply.body
+    first, second, third = reply.json["items"]
+    assert (first["files"], second["status"]) == (["1-book-1.pdf", "1-book-2.pdf"], "failed")
+    assert "stored" not in second
+    assert [one["media_type"] for one in first["stored"]] == ["application/pdf"] * 2
+    stored = [*first["stored"], *third["stored"]]
+    assert sorted(await listed(service, customer)) == sorted(one["id"] for one in stored)
+    for one, name in zip(stored, ("book-1.pdf", "book-2.pdf", "book.pdf"), strict=True):
+        file = await service.ask("GET", one["url"], headers=customer.headers)
+        assert len(file.body) == one["bytes"] == int(file.headers["Content-Length"])
+        assert f'filename="{name}"' in file.headers["Content-Disposition"]
+        assert file.headers["X-File-Expires"] == one["expires_at"]
+    assert (reply.json["credits"], reply.headers["X-Credits-Used"]) == (2, "2")
+    assert sorted(await service.kinds(customer)) == ["consumption"] * 2
+
+
+async def test_a_client_that_hangs_up_has_nothing_stored_and_pays_nothing(
+    service: Service, customer: Customer
+) -> None:
+    files = await uploaded(service, customer, picture(), picture(width=9))
+    before = await listed(service, customer)
+    async with listening(service.engine, service.ledger) as fresh:
+        wire = await fresh.open()
+        # The answer is short: only a client that is gone before it is written does not have it.
+        fresh.stages.at(Stage.CONVERTED, wire.hang_up)
+        head = (
+            f"POST /v1/batch/png/bmp?{files}&store=true HTTP/1.1\r\nHost: test\r\n"
+            f"Authorization: Bearer {customer.key}\r\nContent-Length: 0\r\n\r\n"
+        )
+        await wire.send(head.encode())
+        await fresh.stages.wait(Stage.CONVERTED)
+        await fresh.quiet()
+        assert fresh.app[state.MEMORY].taken == 0
+    assert Stage.DELIVERED not in fresh.stages.seen
+    assert await listed(service, customer) == before
+    kinds = await service.kinds(customer)
+    assert kinds.count("consumption") == kinds.count("refund")
+
+
+async def test_a_store_that_becomes_full_fails_only_what_it_has_no_room_for(
+    service: Service, customer: Customer
+) -> None:
+    held = service.ledger.files.limits
+    service.ledger.files.limits = msgspec.structs.replace(held, account_files_max=1)
+    try:
+        body = form(picture(), picture(width=9))
+        reply = await batch(service, "png/webp?store=true", body, customer)
+    finally:
+        service.ledger.files.limits = held
+    assert reply.status == 201
+    by_status = {item["status"]: item for item in reply.json["items"]}
+    assert by_status["failed"]["problem"]["code"] == "store-quota-exceeded"
+    assert [one["id"] for one in by_status["converted"]["stored"]] == await listed(
+        service, customer
+    )
+    assert sorted(await service.kinds(customer)) == ["consumption"] * 2 + ["refund"]
+
+
+async def test_a_repeat_that_is_stored_is_another_request_than_one_that_is_sent(
+    service: Service, customer: Customer
+) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    for path, repeat in (("png/webp?store=true", False), ("png/webp?store=true", True)):
+        reply = await batch(service, path, form(picture()), customer, **key)
+        assert reply.json["items"][0].get("repeat", False) is repeat
+    reply = await batch(service, "png/webp", form(picture()), customer, **key)
+    assert reply.json["code"] == "idempotency-key-mismatch"
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "code"),
+    [
+        ("FILE", form(picture()), 400, "malformed-request"),
+        ("FILE&FILE&FILE", None, 413, "too-many-files"),
+        ("FILE&file=nonsense", None, 404, "file-unknown"),
+        ("FILE&store=perhaps", None, 422, "option-invalid"),
+        ("lifetime_s=9", form(picture()), 422, "option-invalid"),
+    ],
+)
+async def test_stored_files_that_cannot_be_a_batch_are_refused_as_a_whole(  # noqa: PLR0917 -- a table
+    service: Service, customer: Customer, query: str, body: Any, status: int, code: str
+) -> None:
+    file = await uploaded(service, customer, picture())
+    async with listening(service.engine, service.ledger, upload={"batch_files_max": 2}) as small:
+        path = f"png/webp?{query.replace('FILE', file)}"
+        reply = await batch(small, path, body, customer)
+    assert (reply.status, reply.json["code"]) == (status, code), reply.body
+    assert await service.kinds(customer) == []
