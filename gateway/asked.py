@@ -11,7 +11,7 @@ from gateway.errors import RequestMalformed
 from ledger.files.limits import FileLimits
 
 # Of the query of a conversion; a test sees to it that no converter has options of these names.
-STORE, LIFETIME, FILE = "store", "lifetime_s", "file"
+STORE, LIFETIME, FILE, URL = "store", "lifetime_s", "file", "url"
 # The ledger counts in 63 bits; 18 digits are below that, and nobody has more entries.
 DIGITS_MAX = 18
 
@@ -29,6 +29,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     stored_s: float | None = None
     # The handles of stored files that are converted, in place of a body.
     files: tuple[str, ...] = ()
+    # Where the files are fetched that are converted, in place of a body.
+    urls: tuple[str, ...] = ()
 
     @property
     def digests(self) -> bool:
@@ -43,7 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def asked_of(request: web.Request, limits: FileLimits | None = None) -> Asked:
     """Read it; with limits, a result may be stored. Raises RequestMalformed, OptionInvalid."""
-    options = options_of(request, apart=FILE if limits else None)
+    options = options_of(request, apart=(FILE, URL) if limits else ())
     stored_s = stored_s_of(options, limits) if limits else None
     return Asked(
         source=request.match_info["source"],
@@ -53,15 +55,17 @@ def asked_of(request: web.Request, limits: FileLimits | None = None) -> Asked:
         receipt=receipt_desk.wanted(request),
         stored_s=stored_s,
         files=tuple(request.query.getall(FILE, ())) if limits else (),
+        urls=tuple(request.query.getall(URL, ())) if limits else (),
     )
 
 
-def options_of(request: web.Request, *, apart: str | None = None) -> dict[str, str]:
+def options_of(request: web.Request, *, apart: str | tuple[str, ...] = ()) -> dict[str, str]:
     """The query as options. A name that comes twice is refused: which one counts is a guess.
 
     What is called `apart` is left out. Raises OptionInvalid.
     """
-    given = [(name, value) for name, value in request.query.items() if name != apart]
+    left_out = (apart,) if isinstance(apart, str) else apart
+    given = [(name, value) for name, value in request.query.items() if name not in left_out]
     options = dict(given)
     if len(options) < len(given):
         twice = next(name for name in options if len(request.query.getall(name)) > 1)

@@ -11,7 +11,13 @@ from gateway import receipt_desk
 from gateway.api import batch, conversions, inspections, pipelines
 from gateway.asked import FILE, STORE
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
-from gateway.file_routes import LIFETIME_PARAMETER, STORE_PROBLEMS, STORED
+from gateway.file_routes import (
+    FETCH_PROBLEMS,
+    LIFETIME_PARAMETER,
+    STORE_PROBLEMS,
+    STORED,
+    URL_PARAMETER,
+)
 from gateway.idempotency import KEY_CHARS_MAX
 from gateway.manifest import Manifest
 from ledger import errors as ledger
@@ -71,6 +77,12 @@ STORING_PARAMETERS = (
         "Several, in their order, where the converter takes several files.",
         type=list[str],
     ),
+)
+URLS_PARAMETER = msgspec.structs.replace(
+    URL_PARAMETER,
+    type=list[str],
+    description=f"{URL_PARAMETER.description} Several, in their order, where the converter takes "
+    "several files.",
 )
 CONVERSION_HEADERS = (
     ("X-Request-Id", "Names this request, its conversion and its entries."),
@@ -141,11 +153,11 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         "comes as raw bytes; several results come as one ZIP archive. The credits are debited "
         "before the conversion and refunded when it fails or when the connection ends before the "
         "last byte was sent. With `store=true` the result is stored for a while, and the answer is "
-        "its handle; with `file=HANDLE` a stored file is converted. With an `Idempotency-Key` a "
-        "repeat within 24 hours is not charged again.",
+        "its handle. With `file=HANDLE` a stored file is converted, with `url=` a fetched one. "
+        "With an `Idempotency-Key` a repeat within 24 hours is not charged again.",
         uploads=True,
         check=conversions.check,
-        parameters=(*CONVERSION_PARAMETERS, *STORING_PARAMETERS),
+        parameters=(*CONVERSION_PARAMETERS, *STORING_PARAMETERS, URLS_PARAMETER),
         body=(
             Content(media_type="application/octet-stream", schema=BINARY),
             Content(media_type="multipart/form-data", schema=FILES),
@@ -161,7 +173,12 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
             ),
             STORED_RESULT,
         ),
-        problems=(*CONVERSION_PROBLEMS, ledger.FileUnknown, *STORE_PROBLEMS),
+        problems=(
+            *CONVERSION_PROBLEMS,
+            ledger.FileUnknown,
+            *STORE_PROBLEMS,
+            *FETCH_PROBLEMS,
+        ),
     ),
     Endpoint(
         method="POST",

@@ -8,7 +8,7 @@ from engine import errors as engine
 from gateway import errors as gateway
 from gateway import storing
 from gateway.api import files
-from gateway.asked import LIFETIME
+from gateway.asked import LIFETIME, URL
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from ledger import errors as ledger
 from ledger.files.limits import LIFETIME_S_MAX
@@ -20,6 +20,22 @@ LIFETIME_PARAMETER = Parameter(
     description="For how many seconds the file is stored; an hour without it, where the operator "
     "did not decide otherwise.",
     type=Annotated[int, Meta(ge=1, le=int(LIFETIME_S_MAX))],
+)
+URL_PARAMETER = Parameter(
+    name=URL,
+    place="query",
+    description="Where the file is fetched, percent-encoded; then there is no body. It is a public "
+    "`https` or `http` address without credentials in it. Off where the operator did not turn it "
+    "on.",
+)
+FETCH_PROBLEMS: tuple[type[Exception], ...] = (
+    gateway.FetchOff,
+    gateway.FetchRefused,
+    gateway.FetchFailed,
+    gateway.FetchUnusable,
+    gateway.FetchTooLarge,
+    gateway.FetchTooSlow,
+    gateway.FetchCrowded,
 )
 STORED = Answer(
     status=201,
@@ -53,13 +69,14 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         name="storeFile",
         tag="files",
         summary="Store a file for a while, to convert it later",
-        description="Send one file as the raw body. It is sealed with a key that only the handle "
-        "in the answer completes, and is gone at the latest after 3 hours. A conversion takes it "
-        "with `file=HANDLE`. Nothing is charged.",
+        description="Send one file as the raw body, or say with `url=` where it is fetched. It is "
+        "sealed with a key that only the handle in the answer completes, and is gone at the latest "
+        "after 3 hours. A conversion takes it with `file=HANDLE`. Nothing is charged.",
         uploads=True,
         check=files.check_upload,
-        parameters=(LIFETIME_PARAMETER,),
+        parameters=(LIFETIME_PARAMETER, URL_PARAMETER),
         body=(Content(media_type="application/octet-stream", schema=BINARY),),
+        bodyless=True,
         answers=(STORED,),
         problems=(
             gateway.UploadCut,
@@ -74,6 +91,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
             ledger.AccountFrozen,
             ledger.LedgerUnavailable,
             *STORE_PROBLEMS,
+            *FETCH_PROBLEMS,
         ),
     ),
     Endpoint(

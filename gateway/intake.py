@@ -27,7 +27,7 @@ from engine import sniff
 from engine.job import Buffer, Job
 from engine.passage import Delivery
 from engine.passage import Intake as Receiving
-from gateway import idempotency, state, storing, uploads
+from gateway import fetching, idempotency, state, storing, uploads
 from gateway.asked import Asked, asked_of
 from gateway.config import UploadConfig
 from gateway.receipts import Digest, digest
@@ -55,7 +55,7 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """One file on its way in: from a client, or from the store."""
+    """One file on its way in: from a client, from the store, or from a URL."""
 
     # Its size, where that is known.
     announced: int | None
@@ -68,15 +68,17 @@ def check(request: web.Request, *, several: bool, storable: bool = False) -> Non
 
     A client that sent `Expect: 100-continue` is not told to go on then. What needs the bytes (a
     format that is `auto`, a mislabelled file) is refused later. `several` files may decide between
-    converters. Files come from the store and go there where that is `storable`. Raises
-    RequestMalformed, StoreOff, the refusals of `engine.errors`, EngineBusy, MemoryFull.
+    converters. Files come from the store or by URL, and go to the store, where that is `storable`.
+    Raises RequestMalformed, StoreOff, FetchOff, FetchRefused, the refusals of `engine.errors`,
+    EngineBusy, MemoryFull.
     """
     app, config = request.app, request.app[state.SETTINGS].upload
     engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
     asked = asked_of(request, app[state.LEDGER].files.limits if storable else None)
     request[state.ASKED] = asked
     storing.check(request)
-    several = several or len(asked.files) > 1
+    fetching.check(request, asked.urls, others=bool(asked.files))
+    several = several or len(asked.files) > 1 or len(asked.urls) > 1
     converter = engine.check(asked.source, asked.target, asked.options, several=several)
     if converter is not None:
         engine.check_room(converter.family, account=account)
@@ -90,9 +92,14 @@ def check(request: web.Request, *, several: bool, storable: bool = False) -> Non
 async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterator[Intake]:
     """Take all files in and plan the job. A worker that received one lives until the block's end.
 
-    Raises the upload errors of `gateway.errors`, the refusals of `engine.errors`, FileUnknown.
+    Raises the upload errors of `gateway.errors`, the refusals of `engine.errors`, FileUnknown,
+    FetchError.
     """
-    config = request.app[state.SETTINGS].upload
+    config, urls = request.app[state.SETTINGS].upload, request[state.ASKED].urls
+    if urls:
+        async with _fetched(request, urls, hold, wiper) as intake:
+            yield intake
+        return
     stored = await storing.sources(request, hold)
     if len(stored) > 1:
         yield await _gathered(request, await storing.gathered(stored), wiper)
@@ -101,6 +108,26 @@ async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterat
         yield await _gathered(request, await uploads.read_parts(request, config, hold), wiper)
         return
     arrival = _stored(stored[0]) if stored else _sent(request, config, hold)
+    async with _arrived(request, arrival, wiper) as intake:
+        yield intake
+
+
+@asynccontextmanager
+async def _fetched(
+    request: web.Request, urls: tuple[str, ...], hold: Hold, wiper: Wiper
+) -> AsyncIterator[Intake]:
+    if len(urls) > 1:
+        yield await _gathered(request, await fetching.gathered(request, urls, hold), wiper)
+        return
+    async with fetching.fetched(request, urls[0], hold) as file:
+        arrival = Arrival(announced=file.announced, name=file.name, pieces=file.pieces)
+        async with _arrived(request, arrival, wiper) as intake:
+            yield intake
+
+
+@asynccontextmanager
+async def _arrived(request: web.Request, arrival: Arrival, wiper: Wiper) -> AsyncIterator[Intake]:
+    config = request.app[state.SETTINGS].upload
     head = Gathering(min(arrival.announced or 0, config.stream_over_bytes))
     try:
         async with aclosing(arrival.pieces):

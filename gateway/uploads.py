@@ -85,6 +85,11 @@ class Hold:
         self._memory.taken -= self._taken
         self._taken = 0
 
+    @property
+    def taken(self) -> int:
+        """Bytes that are held now."""
+        return self._taken
+
     def grow_to(self, size: int) -> None:
         """Hold `size` bytes in all. Raises MemoryFull when there is no room."""
         more = size - self._taken

@@ -17,7 +17,7 @@ from engine import registry
 from engine.engine import Engine
 from gateway import state
 from gateway.api.files import span_of
-from gateway.asked import FILE, LIFETIME, STORE
+from gateway.asked import FILE, LIFETIME, STORE, URL
 from gateway.errors import RangeUnsatisfiable
 from gateway.receipt_keys import ReceiptKeys
 from gateway.stages import Stage
@@ -320,7 +320,7 @@ async def test_what_cannot_be_stored_is_refused(service: Service, customer: Cust
 
 
 async def test_no_converter_has_an_option_of_a_word_about_storing() -> None:
-    words = {STORE, LIFETIME, FILE}
+    words = {STORE, LIFETIME, FILE, URL}
     assert not [
         one.name for one in registry.CONVERTERS if words & set(one.options.__struct_fields__)
     ]
