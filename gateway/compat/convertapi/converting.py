@@ -15,7 +15,7 @@ from functools import partial
 import msgspec
 from aiohttp import hdrs, web
 
-from engine import formats, pipeline, sniff
+from engine import formats, likeness, pipeline, sniff
 from engine.engine import Engine
 from engine.errors import ConversionTimedOut
 from engine.job import Job, Output
@@ -31,6 +31,7 @@ from gateway.compat.convertapi.errors import Attempt
 from gateway.compat.convertapi.fields import Fields
 from gateway.compat.convertapi.general import JSON, OCTETS, PARTS, General, answer_type
 from gateway.compat.convertapi.parameters.resolve import resolve
+from gateway.compat.convertapi.parameters.table import WILD
 from gateway.errors import MethodNotAllowed
 from gateway.pricing import price, price_of_steps
 from gateway.stages import Stage
@@ -40,8 +41,6 @@ from ledger.credits.debit import Debit
 
 IGNORED = "X-Ignored-Parameters"
 IGNORED_CHARS_MAX = 500
-# Addresses that name no format: the first file decides.
-OPEN_SOURCES = frozenset({"any", "*"})
 _FILES = ("file", "files")
 
 
@@ -78,10 +77,13 @@ async def convert(asked: web.Request) -> web.StreamResponse:
         async with within(general.timeout_s) as clock:
             ready = await readied(asked, call, hold, wiper)
             trail.reached(Stage.PLANNED)
-            account_id = asked[state.CALLER].account_id
+            caller = asked[state.CALLER]
             trail.reached(Stage.DEBITING)
             async with app[state.LEDGER].debit(
-                account_id, ready.price, conversion_id=trail.conversion_id
+                caller.account_id,
+                ready.price,
+                conversion_id=trail.conversion_id,
+                terms=caller.terms,
             ) as debit:
                 trail.credits = debit.credits
                 trail.reached(Stage.DEBITED)
@@ -123,9 +125,9 @@ async def readied(asked: web.Request, call: Call, hold: Hold, wiper: Wiper) -> R
     Raises ParametersInvalid, the errors of `references.gathered`, the refusals of `engine.errors`.
     """
     engine: Engine = asked.app[state.ENGINE]
-    if call.source in OPEN_SOURCES:
+    if call.source in WILD:
         files = await references.gathered(asked, call, _FILES, hold, wiper)
-        plan = resolve(call, seen=sniff.sniff(files[0].body))
+        plan = resolve(call, seen=seen(files[0]))
     else:
         plan = resolve(call)
         files = await references.gathered(asked, call, plan.files, hold, wiper)
@@ -142,6 +144,14 @@ async def readied(asked: web.Request, call: Call, hold: Hold, wiper: Wiper) -> R
         pipeline=steps,
         name=next((one.name for one in files if one.name), None),
     )
+
+
+def seen(file: Upload) -> str | None:
+    """What a file is: by its bytes, and by its name where that says it more exactly."""
+    looks = sniff.sniff(file.body)
+    named = names.extension_of(file.name or "").lower()
+    row = next((one for one in formats.FORMATS if named in one.extensions), None)
+    return row.name if row is not None and likeness.fits(row.name, looks) else looks
 
 
 def planned(plan: Plan, files: Sequence[Upload]) -> Pipeline:

@@ -45,8 +45,9 @@ def safe(name: str | None) -> str:
     """A claimed name without path and tricks, its extension kept; there always is one."""
     base = downloads.stem(name)
     suffix = _SUFFIX.search(name or "")
-    # A name that is nothing but a suffix is all stem.
-    return f"{base}.{suffix[1]}" if suffix and not base.endswith(suffix[0]) else base
+    # `.htaccess` is all stem.
+    hidden = re.fullmatch(r"(?:.*[/\\])?\.[^./\\]*", name or "", re.DOTALL)
+    return base if suffix is None or hidden else f"{base}.{suffix[1]}"
 
 
 def extension_of(name: str) -> str:
