@@ -48,7 +48,6 @@ _ALIASES = {
     "mht": "mhtml",
     "text": "txt",
     "url": "web",
-    "heifs": "heif",
 }
 # ConvertAPI's names of formats that ours do not know; None: the bytes say it.
 _OURS = {
@@ -57,7 +56,6 @@ _OURS = {
     "office": "auto",
     "file": "any",
     "web": "html",
-    "url": "html",
 }
 _BY_PAIR = {
     (source, one.target): one

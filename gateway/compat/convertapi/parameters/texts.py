@@ -70,7 +70,6 @@ _TEXT_PAGES = (
             _ARCHIVE,
         ),
         rules=(same_margins, _typeset, _chosen),
-        also=("text",),
         note="FontSize from 6 to 36.",
     ),
     Counterpart(

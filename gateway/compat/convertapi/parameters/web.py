@@ -159,7 +159,7 @@ def _page(source: str, target: str, to: To, *parameters: Parameter) -> Counterpa
         steps=(to,),
         parameters=(URL if fetched else FILE, *parameters),
         rules=(_sized,) if target == "pdf" else (_see_through,),
-        also=("url",) if fetched else (("htm", "mhtml") if target != "txt" else ("htm",)),
+        also=("mhtml",) if not fetched and target != "txt" else (),
         note=_FETCHED if fetched else "",
     )
 
