@@ -30,6 +30,7 @@ from gateway.intake import HEAD_BYTES
 from gateway.stages import Stage
 from gateway.uploads import Memory
 from gateway.wiping import Gathering
+from ledger.errors import AccountFrozen
 from ledger.files.files import FileWriter, Stored
 
 # Of one that is fetched with `HeaderName`: what belongs to the connection is not the client's.
@@ -49,7 +50,10 @@ def check(asked: web.Request) -> None:
     asked.app[state.MEMORY].check(storing.HELD_BYTES)
     if _url(asked) is not None:
         check_from_url(asked)
-    elif names.claimed(asked.query, asked.headers) is None:
+        return
+    if state.CALLER not in asked and not asked.app[state.VISITORS].config.visitor_files_max:
+        raise auth.missing()
+    if names.claimed(asked.query, asked.headers) is None:
         raise SurfaceRefused(
             "the file has no name: send Content-Disposition: attachment; filename=..., or"
             " ?filename=...",
@@ -116,8 +120,11 @@ async def _storing(
     with visitors.share(visitors.address_of(asked)) as share:
         visitors.check(share.address, expected or 0)
         owner = await visitors.account_id()
-        async with files.write(owner, expected=expected, short=True) as writer:
-            yield writer, share.grow, _Tell(asked, writer, lifetime_s)
+        try:
+            async with files.write(owner, expected=expected, short=True) as writer:
+                yield writer, share.grow, _Tell(asked, writer, lifetime_s)
+        except AccountFrozen as error:
+            raise auth.missing() from error
         share.keep(writer.file_id, lifetime_s)
 
 
