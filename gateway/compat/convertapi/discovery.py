@@ -28,7 +28,7 @@ from gateway.compat.convertapi.parameters.terms import (
 from gateway.errors import RouteUnknown
 
 _ALL = frozenset({"*", "any"})
-# Results that are named after what is done, by the format that they have.
+# Where a word of a name begins.
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -262,12 +262,12 @@ def _extensions(source: str, counterpart: Counterpart) -> tuple[str, ...]:
 
 
 def _extension(target: str, counterpart: Counterpart) -> str:
-    """What results end with: the target's own word where that is one, else their format's."""
+    """What results end with: the target's own word where that is their format, else its own."""
+    made = formats.find(counterpart.steps[-1].target)
     try:
-        formats.find(target)
+        return target if formats.find(target) is made else made.extensions[0]
     except errors.FormatUnknown:
-        return formats.find(counterpart.steps[-1].target).extensions[0]
-    return target
+        return made.extensions[0]
 
 
 def _offered(counterpart: Counterpart) -> Iterable[Parameter]:

@@ -129,6 +129,8 @@ which name these settings differently from version to version.
 - **A parameter that cannot be honoured is refused**: 400, code 4000, its name and the reason in
   `InvalidParameters`, unless its value is ConvertAPI's own default. A name that means nothing here
   is left out, and told in the answer's `X-Ignored-Parameters`.
+- **Defaults** that ConvertAPI's description does not state are this service's own. Those that
+  change what is seen stand at the converter.
 - **Pages beyond the end** of a document are refused, and not clipped; a range that ends at 2000 or
   later, as ConvertAPI's default does, goes to the end.
 - **A converter of two steps** (by way of PDF, say) costs what both cost.

@@ -50,7 +50,6 @@ ABSENT = (
     ),
     Absence(("docx", "odt"), ("xml",), "Word's flat XML is not written"),
     Absence(("xml",), ("docx",), "Word's flat XML is not read"),
-    Absence(("mhtml",), ("docx",), "web archives are printed, and not made into documents"),
     Absence(("html",), ("xls", "xlsx"), "tables of web pages are not read into workbooks"),
     Absence(("docx",), ("compare",), "documents are not compared here"),
     Absence(

@@ -219,7 +219,9 @@ RENDERER = (
 UNIT = Parameter(
     name="MeasurementUnit",
     kind=Choice(("pt", "in", "mm", "cm")),
-    effect=Joint("the unit of the other measures, which become millimetres"),
+    effect=Joint(
+        "the unit of the other measures, pt where it is not sent; they become millimetres"
+    ),
     default="pt",
 )
 _MILLIMETRES = {"pt": 25.4 / 72, "in": 25.4, "mm": 1.0, "cm": 10.0}

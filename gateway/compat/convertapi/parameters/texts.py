@@ -256,6 +256,32 @@ _STRUCTURED = (
     ),
 )
 
+
+def _both_sides(draft: Draft) -> None:
+    """A margin for two sides of the page each."""
+    for name, sides in (("Horizontal", ("left", "right")), ("Vertical", ("top", "bottom"))):
+        if (value := draft.said(f"Margin{name}")) is not None:
+            for side in sides:
+                draft.put(f"margin_{side}_mm", value, f"Margin{name}")
+
+
+_ARCHIVED_PAGE = Counterpart(
+    sources=("mhtml",),
+    target="docx",
+    steps=(To("pdf", "print"), To("docx", "editable")),
+    parameters=(
+        FILE,
+        *(
+            Parameter(
+                name=f"Margin{name}", kind=Number(0, 500), effect=Joint(f"margins at the {sides}")
+            )
+            for name, sides in (("Horizontal", "left and right"), ("Vertical", "top and bottom"))
+        ),
+    ),
+    rules=(_both_sides,),
+    note="By way of PDF.",
+)
+
 _DELIMITERS: dict[str, str | None] = {
     ",": "comma",
     ";": "semicolon",
@@ -299,4 +325,4 @@ _TABLES = (
     ),
 )
 
-COUNTERPARTS = (*_TEXT_PAGES, *_BOOKS, *_LETTERS, *_STRUCTURED, *_TABLES)
+COUNTERPARTS = (*_TEXT_PAGES, *_BOOKS, *_LETTERS, *_STRUCTURED, _ARCHIVED_PAGE, *_TABLES)
