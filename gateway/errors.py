@@ -174,6 +174,34 @@ class OrderRefused(GatewayError):
     """A running service answered, and did not do what an operator wanted. Only at the terminal."""
 
 
+class TaskTimedOut(GatewayError):
+    """A task took longer than its client gives it (`timeout_s`). Nothing was charged."""
+
+
+class TaskInstanceLost(GatewayError):
+    """The process that had a task's bytes, or ran it twice, is gone. Nothing was charged."""
+
+
+class TaskExpired(GatewayError):
+    """A task did not begin in time, or nobody fetched its result. Nothing was charged."""
+
+
+class TaskCancelled(GatewayError):
+    """Its owner cancelled the task. Nothing was charged."""
+
+
+class TaskUnfinished(GatewayError):
+    """The task has no result yet, or none at all; its document says which."""
+
+
+class TaskElsewhere(GatewayError):
+    """The task's result is in the memory of another process behind the same address. Ask again."""
+
+
+class StreamsExceeded(GatewayError):
+    """As many streams of events are open as may be. Poll, or ask with `Prefer: wait`."""
+
+
 class OrderUntimely(OrderRefused):
     """Likewise, and the same order can succeed later."""
 

@@ -27,6 +27,7 @@ from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.stages import Stage, Trail
 from gateway.uploads import Memory
 from ledger.ledger import Ledger
+from ledger.tasks.states import State
 
 # From a spare worker's tiny image to the longest deadline; the promises of the service lie between.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -124,6 +125,12 @@ class Metrics:
         )
         for purpose, outcome in itertools.product(PURPOSES, OUTCOMES):
             self._outbound.labels(purpose, outcome)
+        self._tasks = Counter(
+            "ephemera_tasks", "Tasks that ended, by state.", ("state",), registry=registry
+        )
+        self._deliveries = Counter(
+            "ephemera_webhook_attempts", "Calls of webhooks.", ("outcome",), registry=registry
+        )
         # The one figure of a metric with these labels. The library's own lookup takes a lock and a
         # tuple of strings: 0.1 ms of a request's CPU. All label sets are closed, so it stays small.
         self._of = functools.cache(lambda metric, *labels: metric.labels(*labels))
@@ -158,6 +165,14 @@ class Metrics:
     def refunded(self, amount: int) -> None:
         """Count credits that went back because their conversion failed."""
         self._of(self._credits, "refund").inc(amount)
+
+    def task_ended(self, ended: State) -> None:
+        """Count one task that ended in this process."""
+        self._of(self._tasks, ended).inc()
+
+    def delivery_tried(self, outcome: str) -> None:
+        """Count one call of a webhook; `outcome` is of `gateway.tasks.deliverer.OUTCOMES`."""
+        self._of(self._deliveries, outcome).inc()
 
     def converted(self, job: Job, output: Output) -> None:
         """Count one finished conversion and what it took."""
@@ -200,6 +215,26 @@ class _Moment(Collector):
         ):
             yield GaugeMetricFamily(name, meaning, value=value)
         yield from self._store()
+        yield from self._backlog()
+
+    def _backlog(self) -> Iterator[Metric]:
+        """What the sweeper of tasks saw when it last looked, a few seconds ago."""
+        backlog = self._ledger.task_sweeper.backlog
+        tasks = GaugeMetricFamily(
+            "ephemera_tasks_present", "Tasks of all gateways, by state.", labels=("state",)
+        )
+        for one in State:
+            tasks.add_metric((one,), backlog.states.get(one, 0))
+        yield tasks
+        for name, meaning, value in (
+            ("ephemera_task_lag_seconds", "Age of the task that waits longest.", backlog.lag_s),
+            (
+                "ephemera_webhooks_waiting",
+                "Deliveries that wait for their next attempt.",
+                backlog.waiting_deliveries,
+            ),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=value)
 
     def _store(self) -> Iterator[Metric]:
         """What the sweeper saw when it last looked, at most half a minute ago."""

@@ -124,7 +124,8 @@ create function tasks.submit(
     p_account bigint, p_id text, p_hold text, p_holder uuid, p_source text, p_target text,
     p_request bytea, p_callback bytea, p_hook text, p_inputs text[],
     p_key text, p_fingerprint bytea, p_queue interval, p_lease interval,
-    p_account_max bigint, p_max bigint, out outcome text, out task_id text)
+    p_account_max bigint, p_max bigint,
+    out outcome text, out task_id text, out task_seq bigint)
 language plpgsql set search_path = tasks, pg_temp as $$
 declare
     known task;
@@ -135,6 +136,7 @@ begin
     select * into known from task t where t.account_id = p_account and t.client_key = p_key;
     if found then
         task_id := known.id;
+        task_seq := known.seq;
         outcome := case when known.fingerprint = p_fingerprint then 'repeat' else 'mismatch' end;
         return;
     end if;
@@ -158,7 +160,8 @@ begin
                           inputs, client_key, fingerprint, turn, lease_until, expires_at)
         values (p_account, p_id, p_hold, p_holder, p_source, p_target, p_request, p_callback,
                 p_hook, p_inputs, p_key, p_fingerprint, greatest(live.head, live.after_own),
-                now() + p_lease, now() + p_queue);
+                now() + p_lease, now() + p_queue)
+        returning seq into task_seq;
         outcome := 'done';
         perform pg_notify('ephemera_tasks', 'queued');
     end if;
@@ -187,7 +190,7 @@ $$;
 --
 -- p_from: the states it may be in; p_conversion: the attempt that speaks (null: any, for those who
 -- do not run it); p_only: 'lapsed' or 'expired' where it must be that as well.
--- p_money: settle | refund | leave. Outcomes: done; lost (somebody else decided, or runs it);
+-- p_money: settle | refund | leave (open) | free (there is none). Outcomes: done; lost (somebody else decided, or runs it);
 -- lapsed (its debit was refunded, so it must not succeed); gone.
 create procedure tasks.finish(
     p_seq bigint, p_conversion uuid, p_from text[], p_only text, p_state text, p_money text,
@@ -209,7 +212,7 @@ begin
     if t.seq is null then
         result := 'gone';
     elsif t.state = p_state and (p_conversion is null or t.conversion_id = p_conversion)
-          and (p_money <> 'settle' or t.settled) then
+          and (p_money not in ('settle', 'free') or t.settled) then
         result := 'done';
     elsif t.state <> all (p_from)
           or p_conversion is not null and t.conversion_id is distinct from p_conversion
@@ -219,14 +222,14 @@ begin
     else
         select o.amount into cost from credits.open_debit o
          where o.account_id = t.account_id and o.conversion_id = t.conversion_id;
-        if p_money <> 'leave' and t.conversion_id is not null then
+        if p_money in ('settle', 'refund') and t.conversion_id is not null then
             select p.outcomes[1] into said from credits.post(
                 0, interval '0', array[p_money], array[t.account_id], array[0::bigint],
                 array[t.conversion_id], array[null]::text[], array[null]::bytea[],
                 array[null]::text[], array[p_reason]) p;
         end if;
-        final := p_money = 'settle';
-        if final and said is distinct from 'done' then
+        final := p_money in ('settle', 'free');
+        if p_money = 'settle' and said is distinct from 'done' then
             result := 'lapsed';
         else
             update tasks.task k

@@ -62,7 +62,8 @@ select url, secret, status, case when old_until > coalesce($2, now()) then old_s
 """
 _NOTE = """
 update tasks.delivery
-   set state = $2, next_at = coalesce($3, next_at), lease_until = null, status = $4, error = $5,
+   set state = $2, next_at = coalesce($6, now()) + coalesce($3::interval, '0'),
+       lease_until = null, status = $4, error = $5,
        ended_at = case when $2 = 'waiting' then null else coalesce($6, now()) end,
        log = log || jsonb_build_object('at', coalesce($6, now()), 'status', $4::int,
                                        'error', $5::text)
@@ -214,13 +215,15 @@ class Deliveries:
         *,
         status: int | None,
         error: str,
-        next_at: datetime | None,
+        pause_s: float | None,
         now: datetime | None = None,
     ) -> None:
-        """Note a failure; without another time to try, the last one."""
-        state = "failed" if next_at is None else "waiting"
+        """Note a failure; without a pause before another attempt, the last one."""
+        state, pause = "failed", None
+        if pause_s is not None:
+            state, pause = "waiting", timedelta(seconds=pause_s)
         async with self._database.session() as connection, connection.transaction():
-            await connection.execute(_NOTE, due.seq, state, next_at, status, error, now)
+            await connection.execute(_NOTE, due.seq, state, pause, status, error, now)
             if due.hook_id is None:
                 return
             patience = timedelta(seconds=self._limits.hook_patience_s)

@@ -8,7 +8,9 @@ from typing import Literal
 
 import msgspec
 
-Money = Literal["settle", "refund", "leave"]
+# Of the debit: made final, given back, left open (until a result in memory is fetched), or there is
+# none (whoever tests converts for nothing).
+Money = Literal["settle", "refund", "leave", "free"]
 
 
 class State(StrEnum):

@@ -28,8 +28,9 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """The id of the task, and whether it was there already (same client's key, same request)."""
+    """The task, and whether it was there already (same client's key, same request)."""
 
+    seq: int
     id: str
     repeat: bool
 

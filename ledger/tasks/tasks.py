@@ -30,6 +30,7 @@ debit left open, and is settled when the last byte was handed to the socket, as 
 until then the death of the process refunds, and the sweeper says `failed`.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -43,6 +44,8 @@ from ledger.database import Database
 from ledger.envelope import Envelope
 from ledger.errors import (
     AccountFrozen,
+    DamagedEnvelope,
+    EnvelopeMissing,
     HookUnknown,
     KeyMismatch,
     NameTaken,
@@ -59,11 +62,13 @@ from ledger.tasks.task import Beat, Claimed, NewTask, Submitted, Task
 from ledger.transaction import retried
 
 CHANNEL = "ephemera_tasks"
+# Of a task that its owner did not want any more.
+CANCELLED = "task-cancelled"
 
 _FACTS = """seq, account_id, id, state, hold, source, target, outcome, code, attempt, conversion_id,
        holder, stage, progress, credits, settled, created_at, started_at, ended_at, expires_at"""
 _SUBMIT = """
-select outcome, task_id
+select outcome, task_id, task_seq
   from tasks.submit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 """
 # Whoever is being claimed by another gateway at this moment is not waited for.
@@ -118,6 +123,8 @@ update files.file f set expires_at = now() from gone
  where f.id = any (gone.results) and f.account_id = $1 and f.expires_at > now()
 """
 
+_log = logging.getLogger(__name__)
+
 
 class Tasks:
     """Tasks of all accounts."""
@@ -152,16 +159,22 @@ class Tasks:
         outcome = row["outcome"]
         if outcome not in {"done", "repeat"}:
             raise _refusal(outcome, limits)
-        return Submitted(row["task_id"], outcome == "repeat")
+        return Submitted(row["task_seq"], row["task_id"], outcome == "repeat")
 
     async def claim(self, holder: UUID, count: int) -> list[Claimed]:
         """Take up to so many tasks that wait, each as a new attempt of this holder."""
         ids = [new_conversion_id() for _ in range(count)]
         rows = await self._database.rows(_CLAIM, holder, count, self._lease, ids)
-        return [
-            Claimed(**{**row, "request": self._opened("request", row)})
-            for row in sorted(rows, key=lambda row: row["seq"])
-        ]
+        claimed = []
+        for row in sorted(rows, key=lambda row: row["seq"]):
+            try:
+                request = self._opened("request", row)
+            except (DamagedEnvelope, EnvelopeMissing):
+                # Its lease lapses, and it ends as lost; the others are not to wait for it.
+                _log.exception("the task %d cannot be opened", row["seq"])
+                continue
+            claimed.append(Claimed(**{**row, "request": request}))
+        return claimed
 
     async def beat(self, holder: UUID, beats: Sequence[Beat]) -> set[int]:
         """Prolong the leases; gives those that are still this holder's. The others are lost."""
@@ -225,15 +238,18 @@ class Tasks:
 
         return await retried(attempt)
 
-    async def cancel(self, account_id: int, task_id: str) -> Task:
-        """Cancel a task that is not over, refunded; forget one that is. Raises TaskUnknown."""
+    async def cancel(self, account_id: int, task_id: str) -> Task | None:
+        """Cancel a task that is not over, refunded; forget one that is (None). Raises TaskUnknown.
+
+        A result in memory that nobody fetched yet is as good as none.
+        """
         task = await self.get(account_id, task_id)
         waits = task.state is State.SUCCEEDED and task.hold == "memory" and not task.settled
         if task.state in LIVE or waits:
             end = End(
                 state=State.CANCELLED,
                 reason="cancelled",
-                code="cancelled",
+                code=CANCELLED,
                 results=(),
                 keep_s=self.limits.remembered_s,
             )
@@ -242,7 +258,7 @@ class Tasks:
                 return await self.get(account_id, task_id)
         async with self._database.session() as connection:
             await connection.execute(_FORGET, account_id, task_id)
-        return task
+        return None
 
     async def get(self, account_id: int, task_id: str) -> Task:
         """Give the account's task. Raises TaskUnknown."""

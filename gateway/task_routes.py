@@ -1,0 +1,428 @@
+"""The addresses of tasks and webhooks: what each accepts, answers and can refuse."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from engine import errors as engine
+from gateway import errors as gateway
+from gateway.api import hooks, task_events, tasks
+from gateway.asked import FILE
+from gateway.conversion_routes import BINARY, CONVERSION_PARAMETERS, FILES
+from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
+from gateway.file_routes import FETCH_PROBLEMS, LIFETIME_PARAMETER, STORE_PROBLEMS, URL_PARAMETER
+from gateway.tasks import stream, submitting
+from gateway.tasks.asked import (
+    HOLD,
+    NAME,
+    NAME_CHARS_MAX,
+    SECRET_HEADER,
+    TIMEOUT,
+    WEBHOOK,
+)
+from ledger import errors as ledger
+from ledger.accounts.rights import Scope
+from ledger.tasks.states import State
+
+TASK_PARAMETERS = (
+    Parameter(
+        name=FILE,
+        place="query",
+        description="The handle of a stored file that is converted; then there is no body. "
+        "Several, in their order, where the converter takes several files.",
+        type=list[str],
+    ),
+    msgspec.structs.replace(
+        URL_PARAMETER,
+        description="Where the file is fetched when the task runs, percent-encoded; then there is "
+        "no body, and nothing of it is stored before. Off where the operator did not turn it on.",
+        type=list[str],
+    ),
+    Parameter(
+        name=HOLD,
+        place="query",
+        description="Where the bytes are: in the store, sealed, until the task is over (`store`, "
+        "the default), or in the memory of the process that took the task. Then its death is the "
+        "task's, and its result is fetched once, within minutes.",
+        type=Literal["store", "memory"],
+    ),
+    Parameter(
+        name=NAME,
+        place="query",
+        description="What the result is named after, in place of the file.",
+        type=Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX)],
+    ),
+    Parameter(
+        name=TIMEOUT,
+        place="query",
+        description="For how many seconds the task may run, once it began; then it is `timed_out`.",
+        type=Annotated[int, Meta(ge=1, le=86_400)],
+    ),
+    msgspec.structs.replace(
+        LIFETIME_PARAMETER, description="For how many seconds the result is stored."
+    ),
+    Parameter(
+        name=WEBHOOK,
+        place="query",
+        description="Hears of the task's end: the id of an endpoint of yours, or a URL of its own.",
+    ),
+    Parameter(
+        name=SECRET_HEADER,
+        place="header",
+        description="Signs the calls of a `webhook` that is a URL: `whsec_` and base64 of 24 to 64 "
+        "random bytes. Without it they are not signed; endpoints have their own secrets.",
+    ),
+)
+_ID = Parameter(name="id", place="path", description="The task's `id`.")
+_HOOK = Parameter(name="id", place="path", description="The endpoint's `id`.")
+_CURSOR = Parameter(name="cursor", place="query", description="`next` of the page before.")
+TAKEN = Answer(
+    status=202,
+    description="The task is in the queue.",
+    content=(Content(type=tasks.TaskPage),),
+    headers=(
+        ("Location", "The task."),
+        ("Idempotent-Replay", "`true` where this request was taken before."),
+        ("Preference-Applied", "`respond-async` where it was asked for."),
+    ),
+)
+_PAGE = Answer(status=200, description="The task.", content=(Content(type=tasks.TaskPage),))
+TASK_PROBLEMS: tuple[type[Exception], ...] = (
+    ledger.TaskQuotaExceeded,
+    ledger.TaskQueueFull,
+    ledger.HookUnknown,
+    gateway.HooksOff,
+)
+
+
+def _limit(most: int) -> Parameter:
+    return Parameter(
+        name="limit",
+        place="query",
+        description="How many a page holds.",
+        type=Annotated[int, Meta(ge=1, le=most)],
+    )
+
+
+TASK_ROUTES: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{source}/{target}",
+        handler=tasks.submit,
+        access=Access.CUSTOMER,
+        scope=Scope.TASKS,
+        name="submitTask",
+        tag="tasks",
+        summary="Convert later, and ask or hear what became of it",
+        description="As a conversion, and answered before it begins. The files come as the body, "
+        "from the store or by URL; the result is stored, and its handle stands in the task. It is "
+        "charged when it succeeds, in the same moment; a task that fails, is cancelled, takes too "
+        "long or dies with its process costs nothing. A task whose process died is tried once "
+        "more. With an `Idempotency-Key` a repeat is answered with the first request's task.",
+        uploads=True,
+        check=submitting.check,
+        parameters=(
+            *(one for one in CONVERSION_PARAMETERS if one.name != "Prefer"),
+            *TASK_PARAMETERS,
+        ),
+        body=(
+            Content(media_type="application/octet-stream", schema=BINARY),
+            Content(media_type="multipart/form-data", schema=FILES),
+        ),
+        bodyless=True,
+        answers=(TAKEN,),
+        problems=(
+            gateway.RequestMalformed,
+            gateway.UploadCut,
+            gateway.UploadTooSlow,
+            gateway.UploadTooLarge,
+            gateway.UploadPartsExceeded,
+            gateway.MediaTypeUnsupported,
+            gateway.ExpectationUnknown,
+            gateway.MemoryFull,
+            gateway.ServiceDraining,
+            engine.FormatUnknown,
+            engine.ConversionUnsupported,
+            engine.OptionInvalid,
+            engine.SourceCountInvalid,
+            engine.SourceEmpty,
+            ledger.AccountFrozen,
+            ledger.NameTaken,
+            ledger.KeyMismatch,
+            ledger.LedgerUnavailable,
+            *TASK_PROBLEMS,
+            *STORE_PROBLEMS,
+            *FETCH_PROBLEMS,
+        ),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/tasks",
+        handler=tasks.list_tasks,
+        access=Access.CUSTOMER,
+        scope=Scope.TASKS,
+        name="listTasks",
+        tag="tasks",
+        summary="The account's tasks, newest first",
+        parameters=(
+            _limit(tasks.LIMIT_MAX),
+            _CURSOR,
+            Parameter(name="state", place="query", description="Only these.", type=State),
+        ),
+        answers=(
+            Answer(
+                status=200, description="A page of tasks.", content=(Content(type=tasks.TasksPage),)
+            ),
+        ),
+        problems=(gateway.RequestMalformed, ledger.LedgerUnavailable),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/tasks/{id}",
+        handler=tasks.show,
+        access=Access.CUSTOMER,
+        scope=Scope.TASKS,
+        name="getTask",
+        tag="tasks",
+        summary="What became of a task",
+        description="With `Prefer: wait=N` the answer comes when the task is over, or after N "
+        "seconds, at most about a minute.",
+        parameters=(
+            _ID,
+            Parameter(name="Prefer", place="header", description="`wait=20` waits for its end."),
+        ),
+        answers=(
+            msgspec.structs.replace(
+                _PAGE, headers=(("Preference-Applied", "How long it was ready to wait."),)
+            ),
+        ),
+        problems=(ledger.TaskUnknown, ledger.LedgerUnavailable),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/tasks/{id}/events",
+        handler=task_events.follow,
+        access=Access.CUSTOMER,
+        scope=Scope.TASKS,
+        name="followTask",
+        tag="tasks",
+        summary="A task's document whenever it changes",
+        description="Server-sent events named `task`; the last one is that of its end.",
+        parameters=(_ID,),
+        answers=(
+            Answer(
+                status=200,
+                description="Events, until the task is over.",
+                content=(Content(media_type=stream.MEDIA_TYPE, schema={"type": "string"}),),
+            ),
+        ),
+        problems=(ledger.TaskUnknown, gateway.StreamsExceeded, ledger.LedgerUnavailable),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/tasks/{id}/result",
+        handler=tasks.fetch,
+        access=Access.CUSTOMER,
+        scope=Scope.TASKS,
+        name="getTaskResult",
+        tag="tasks",
+        summary="The result of a task",
+        description="Of one in the store: where it is. Of one with `hold=memory`: the file, once, "
+        "charged when its last byte is sent.",
+        parameters=(_ID,),
+        answers=(
+            Answer(
+                status=200,
+                description="The result, out of memory.",
+                content=(Content(media_type="*/*", schema=BINARY),),
+                headers=(
+                    ("X-Credits-Used", "What it costs."),
+                    ("Content-Disposition", "A file name."),
+                ),
+            ),
+            Answer(
+                status=303,
+                description="It is in the store.",
+                headers=(("Location", "The stored file."),),
+            ),
+        ),
+        problems=(
+            ledger.TaskUnknown,
+            ledger.FileUnknown,
+            gateway.TaskUnfinished,
+            gateway.TaskElsewhere,
+            gateway.ServiceDraining,
+            ledger.LedgerUnavailable,
+        ),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/tasks/{id}",
+        handler=tasks.cancel,
+        access=Access.CUSTOMER,
+        scope=Scope.TASKS,
+        name="cancelTask",
+        tag="tasks",
+        summary="Cancel a task, or forget it",
+        description="One that waits or runs is cancelled and costs nothing. One that is over is "
+        "forgotten, and its results are deleted.",
+        parameters=(_ID,),
+        answers=(
+            msgspec.structs.replace(_PAGE, description="It is cancelled."),
+            Answer(status=204, description="It was over, and is forgotten."),
+        ),
+        problems=(ledger.TaskUnknown, ledger.LedgerUnavailable),
+    ),
+)
+
+HOOK_ROUTES: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="POST",
+        path="/v1/webhooks",
+        handler=hooks.create,
+        access=Access.CUSTOMER,
+        scope=Scope.HOOKS,
+        name="createWebhook",
+        tag="webhooks",
+        summary="An address that hears how tasks end",
+        description="Calls are signed as Standard Webhooks 1.0.0 wants it. The secret in the "
+        "answer is given this once.",
+        body=(Content(type=hooks.NewHook),),
+        answers=(
+            Answer(
+                status=201,
+                description="The endpoint.",
+                content=(Content(type=hooks.HookMade),),
+                headers=(("Location", "The endpoint."),),
+            ),
+        ),
+        problems=(
+            gateway.RequestMalformed,
+            gateway.UploadTooLarge,
+            gateway.FetchRefused,
+            gateway.HooksOff,
+            ledger.HooksExceeded,
+            ledger.LedgerUnavailable,
+        ),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/webhooks",
+        handler=hooks.list_hooks,
+        access=Access.CUSTOMER,
+        scope=Scope.HOOKS,
+        name="listWebhooks",
+        tag="webhooks",
+        summary="The account's endpoints",
+        answers=(Answer(status=200, description="All.", content=(Content(type=hooks.HooksPage),)),),
+        problems=(ledger.LedgerUnavailable,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/webhooks/{id}",
+        handler=hooks.show,
+        access=Access.CUSTOMER,
+        scope=Scope.HOOKS,
+        name="getWebhook",
+        tag="webhooks",
+        summary="One endpoint",
+        parameters=(_HOOK,),
+        answers=(Answer(status=200, description="It.", content=(Content(type=hooks.HookItem),)),),
+        problems=(ledger.HookUnknown, ledger.LedgerUnavailable),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/webhooks/{id}",
+        handler=hooks.delete,
+        access=Access.CUSTOMER,
+        scope=Scope.HOOKS,
+        name="deleteWebhook",
+        tag="webhooks",
+        summary="Delete an endpoint, its log, and what it was still to hear",
+        parameters=(_HOOK,),
+        answers=(Answer(status=204, description="There is no such endpoint of this account."),),
+        problems=(ledger.LedgerUnavailable,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/webhooks/{id}/rotate",
+        handler=hooks.rotate,
+        access=Access.CUSTOMER,
+        scope=Scope.HOOKS,
+        name="rotateWebhookSecret",
+        tag="webhooks",
+        summary="A new secret",
+        description="For a day calls are signed with the old one as well.",
+        parameters=(_HOOK,),
+        answers=(
+            Answer(
+                status=200,
+                description="The endpoint and its new secret, which is given this once.",
+                content=(Content(type=hooks.HookMade),),
+            ),
+        ),
+        problems=(ledger.HookUnknown, ledger.LedgerUnavailable),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/webhooks/{id}/enable",
+        handler=hooks.enable,
+        access=Access.CUSTOMER,
+        scope=Scope.HOOKS,
+        name="enableWebhook",
+        tag="webhooks",
+        summary="Call an endpoint again that was disabled",
+        parameters=(_HOOK,),
+        answers=(
+            Answer(
+                status=200,
+                description="The endpoint. What was dropped meanwhile is sent by a replay.",
+                content=(Content(type=hooks.HookItem),),
+            ),
+        ),
+        problems=(ledger.HookUnknown, ledger.LedgerUnavailable),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/webhooks/{id}/deliveries",
+        handler=hooks.list_deliveries,
+        access=Access.CUSTOMER,
+        scope=Scope.HOOKS,
+        name="listDeliveries",
+        tag="webhooks",
+        summary="What an endpoint was told, and how it answered",
+        parameters=(_HOOK, _limit(hooks.LIMIT_MAX), _CURSOR),
+        answers=(
+            Answer(
+                status=200,
+                description="A page of deliveries.",
+                content=(Content(type=hooks.DeliveriesPage),),
+            ),
+        ),
+        problems=(gateway.RequestMalformed, ledger.HookUnknown, ledger.LedgerUnavailable),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/webhooks/{id}/deliveries/{delivery}/replay",
+        handler=hooks.replay,
+        access=Access.CUSTOMER,
+        scope=Scope.HOOKS,
+        name="replayDelivery",
+        tag="webhooks",
+        summary="Send an event again",
+        description="Under its old `webhook-id`, with a schedule of retries from its beginning.",
+        parameters=(
+            _HOOK,
+            Parameter(name="delivery", place="path", description="The delivery's `id`."),
+        ),
+        answers=(
+            Answer(
+                status=202,
+                description="It is sent soon.",
+                content=(Content(type=hooks.DeliveryItem),),
+            ),
+        ),
+        problems=(ledger.DeliveryUnknown, ledger.LedgerUnavailable),
+    ),
+)
