@@ -25,6 +25,7 @@ from gateway.receipt_desk import ReceiptDesk
 from gateway.receipt_keys import ReceiptKeys
 from gateway.routes import ROUTES, add_routes
 from gateway.stages import Observer
+from gateway.tokens.desk import TokenDesk
 from gateway.uploads import Memory
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
@@ -55,6 +56,7 @@ async def compose(
         app = build(settings, engine, ledger, observers)
         stack.callback(app[state.OUTBOUND].close)
         stack.push_async_callback(app[state.OPERATIONS].close)
+        await stack.enter_async_context(app[state.TOKEN_DESK].rotating())
         yield app
 
 
@@ -77,6 +79,7 @@ def build(
     app[state.DOOR] = door
     app[state.PROCESS] = process
     app[state.OPERATIONS] = Operations(engine, door, ledger, process)
+    app[state.TOKEN_DESK] = TokenDesk(ledger, settings.tokens)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
     app[state.VISITORS] = Visitors(settings.convertapi, ledger.accounts)

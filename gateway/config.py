@@ -20,6 +20,8 @@ from gateway.compat.convertapi.visitors import ConvertApiConfig
 from gateway.errors import ConfigError
 from gateway.outbound.settings import FetchConfig, HooksConfig
 from gateway.tasks.settings import TasksConfig
+from gateway.tokens.settings import TokensConfig
+from ledger.accounts.rights import network
 from ledger.files.limits import FileLimits
 
 KIB = 1024
@@ -72,6 +74,14 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     # Opens /metrics and /status to other machines, and the operators' own address, as a bearer
     # token. Empty: only this machine, and only the socket in EPHEMERA_HOME.
     operator_token: str = ""
+    # The operator's own proxies, whose X-Forwarded-For is believed: addresses and networks. Empty:
+    # whoever connects is the client. It decides where a key that is bound to addresses is used.
+    trusted_proxies: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no network."""
+        for text in self.trusted_proxies:
+            network(text)
 
 
 class UploadConfig(_Section, frozen=True, kw_only=True):
@@ -88,6 +98,8 @@ class UploadConfig(_Section, frozen=True, kw_only=True):
     stream_over_bytes: Annotated[int, Meta(ge=0)] = 256 * KIB
     # Uploads and results of all requests together, here and in workers: this bounds the memory.
     in_flight_bytes_max: Count = 1024 * MIB
+    # With a test key, which converts for nothing: enough to see what becomes of a page or a photo.
+    test_bytes_max: Count = 2 * MIB
     # A mobile network changes cells within 10 s; nothing for 20 s is a dead client.
     stall_s: Seconds = 20.0
     # A slower client holds memory for too long. 16 KiB/s is a bad GPRS day.
@@ -166,6 +178,10 @@ class TasksSection(TasksConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """`gateway.tasks.settings.TasksConfig`: tasks that nobody waits for, and their webhooks."""
 
 
+class TokensSection(TokensConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.tokens.settings.TokensConfig`: tokens that speak for an API key."""
+
+
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -188,6 +204,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     hooks: HooksSection = HooksSection()
     tasks: TasksSection = TasksSection()
     convertapi: ConvertApiSection = ConvertApiSection()
+    tokens: TokensSection = TokensSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
@@ -203,6 +220,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "hooks": HooksSection,
     "tasks": TasksSection,
     "convertapi": ConvertApiSection,
+    "tokens": TokensSection,
     "admin": AdminConfig,
     "log": LogConfig,
 }

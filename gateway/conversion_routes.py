@@ -21,6 +21,7 @@ from gateway.file_routes import (
 from gateway.idempotency import KEY_CHARS_MAX
 from gateway.manifest import Manifest
 from ledger import errors as ledger
+from ledger.accounts.rights import Scope
 
 BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
 FILES = {
@@ -109,6 +110,8 @@ CONVERSION_PROBLEMS: tuple[type[Exception], ...] = (
     gateway.RequestMalformed,
     gateway.UploadCut,
     ledger.InsufficientCredits,
+    ledger.CapReached,
+    gateway.OperationRefused,
     ledger.AccountFrozen,
     engine.FormatUnknown,
     gateway.UploadTooSlow,
@@ -145,6 +148,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/convert/{source}/{target}",
         handler=conversions.convert,
         access=Access.CUSTOMER,
+        scope=Scope.CONVERT,
         name="convert",
         tag="conversions",
         summary="Convert a file",
@@ -185,6 +189,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/batch/{source}/{target}",
         handler=batch.convert_batch,
         access=Access.CUSTOMER,
+        scope=Scope.CONVERT,
         name="convertBatch",
         tag="conversions",
         summary="Convert many small files with the same options",
@@ -234,6 +239,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/pipelines",
         handler=pipelines.convert_steps,
         access=Access.CUSTOMER,
+        scope=Scope.CONVERT,
         name="convertSteps",
         tag="conversions",
         summary="Convert a file in several steps",
@@ -284,6 +290,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/inspect",
         handler=inspections.inspect,
         access=Access.CUSTOMER,
+        scope=Scope.CONVERT,
         name="inspect",
         tag="conversions",
         summary="What a file is, and what it says of itself",

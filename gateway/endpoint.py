@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from ledger.accounts.keys import Caller
+from ledger.accounts.rights import Scope
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,6 +77,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     handler: Handler
     access: Access
+    # What a customer's key has to have; None: everything that is usual.
+    scope: Scope | None = None
     name: str  # OpenAPI's operationId
     tag: str
     summary: str

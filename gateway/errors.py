@@ -35,6 +35,26 @@ class KeyRefused(GatewayError):
     """The API key is unknown or revoked. The answer does not say which."""
 
 
+class KeyInQuery(GatewayError):
+    """An API key in the address, where logs keep it."""
+
+
+class ScopeMissing(GatewayError):
+    """The API key or token is good, and not for this."""
+
+
+class AddressRefused(GatewayError):
+    """The API key or token is good, and not from this address."""
+
+
+class OperationRefused(GatewayError):
+    """The API key or token is good, and not for this conversion."""
+
+
+class PowersExceeded(GatewayError):
+    """A key or token was asked for that could do more than the key that asks for it."""
+
+
 class OperatorOnly(GatewayError):
     """The address is for the operator: from this machine, or with the operator's token."""
 
@@ -154,26 +174,6 @@ class VisitorQuotaExceeded(GatewayError):
         self.retry_after_s = retry_after_s
 
 
-class ReceiptInvalid(GatewayError):
-    """A receipt that is not ours, was changed, or belongs to other files; or one too long."""
-
-
-class ConfigError(GatewayError):
-    """A setting is unknown or wrong. Names the setting and the place; stops the boot."""
-
-
-class AddressInUse(GatewayError):
-    """Another process listens where this one was told to. Stops the boot."""
-
-
-class NobodyAnswers(GatewayError):
-    """No running service can be reached; says where it was looked for. Only at the terminal."""
-
-
-class OrderRefused(GatewayError):
-    """A running service answered, and did not do what an operator wanted. Only at the terminal."""
-
-
 class TaskTimedOut(GatewayError):
     """A task took longer than its client gives it (`timeout_s`). Nothing was charged."""
 
@@ -200,6 +200,26 @@ class TaskElsewhere(GatewayError):
 
 class StreamsExceeded(GatewayError):
     """As many streams of events are open as may be. Poll, or ask with `Prefer: wait`."""
+
+
+class ReceiptInvalid(GatewayError):
+    """A receipt that is not ours, was changed, or belongs to other files; or one too long."""
+
+
+class ConfigError(GatewayError):
+    """A setting is unknown or wrong. Names the setting and the place; stops the boot."""
+
+
+class AddressInUse(GatewayError):
+    """Another process listens where this one was told to. Stops the boot."""
+
+
+class NobodyAnswers(GatewayError):
+    """No running service can be reached; says where it was looked for. Only at the terminal."""
+
+
+class OrderRefused(GatewayError):
+    """A running service answered, and did not do what an operator wanted. Only at the terminal."""
 
 
 class OrderUntimely(OrderRefused):

@@ -11,6 +11,7 @@ from gateway.api import files
 from gateway.asked import LIFETIME, URL
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from ledger import errors as ledger
+from ledger.accounts.rights import Scope
 from ledger.files.limits import LIFETIME_S_MAX
 
 BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -66,6 +67,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/files",
         handler=files.upload,
         access=Access.CUSTOMER,
+        scope=Scope.FILES,
         name="storeFile",
         tag="files",
         summary="Store a file for a while, to convert it later",
@@ -99,6 +101,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/files",
         handler=files.list_files,
         access=Access.CUSTOMER,
+        scope=Scope.FILES,
         name="listFiles",
         tag="files",
         summary="The account's stored files, newest first",
@@ -125,6 +128,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/files/{handle}",
         handler=files.fetch,
         access=Access.CUSTOMER,
+        scope=Scope.FILES,
         name="getFile",
         tag="files",
         summary="A stored file, or a part of it",
@@ -167,6 +171,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/files/{handle}",
         handler=files.delete,
         access=Access.CUSTOMER,
+        scope=Scope.FILES,
         name="deleteFile",
         tag="files",
         summary="Delete a stored file",

@@ -18,11 +18,12 @@ from uuid import UUID
 import structlog
 from aiohttp import ClientConnectionResetError, hdrs, web
 
+from gateway import permits, state, uploads
 from gateway import problems as documents
-from gateway import state, uploads
 from gateway.endpoint import Access, Dialect, Endpoint, Handler
 from gateway.errors import (
     ExpectationUnknown,
+    KeyInQuery,
     KeyMissing,
     KeyRefused,
     MethodNotAllowed,
@@ -30,13 +31,17 @@ from gateway.errors import (
 )
 from gateway.operators import bearer, operator, shows_token
 from gateway.stages import Stage, Trail
+from gateway.tokens.tokens import caller_of_jwt, looks_like_jwt
 from ledger.accounts.keys import Caller
+from ledger.accounts.secret import PREFIXES
 from ledger.conversion_id import new_conversion_id
 
 log = structlog.get_logger()
 
 # The longest header that can be one of our keys; a longer one is not looked up.
 KEY_CHARS_MAX = 256
+# What other services call a key in a query.
+QUERY_NAMES = frozenset({"api_key", "apikey", "api-key", "access_token", "secret", "token"})
 # What proxies log for a client that hung up: nobody saw an answer.
 HUNG_UP = 499
 # A proxy on this machine makes every visitor look local; these headers give it away.
@@ -109,6 +114,7 @@ async def expectation(request: web.Request) -> web.StreamResponse | None:
 async def prepared(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer, streamed ones too: set when the head is about to be written."""
     common_headers(response, _identity(request))
+    permits.mark(request, response)
 
 
 def common_headers(response: web.StreamResponse, request_id: UUID) -> None:
@@ -140,7 +146,7 @@ async def _admit(request: web.Request) -> None:
     if endpoint.access in {Access.CUSTOMER, Access.VISITOR}:
         caller = await _caller_of(request, endpoint)
         if caller is not None:
-            request[state.CALLER] = caller
+            request[state.CALLER] = permits.admit(request, caller, endpoint)
     elif endpoint.access is Access.OPERATOR:
         _check_operator(request)
     elif endpoint.access is Access.ADMIN:
@@ -161,14 +167,33 @@ async def _caller_of(request: web.Request, endpoint: Endpoint) -> Caller | None:
 
 async def _caller(request: web.Request) -> Caller:
     secret = bearer(request)
+    _check_query(request, secret)
     if secret is None:
         raise KeyMissing("send your API key in the header Authorization: Bearer KEY")
     caller = None
-    if len(secret) <= KEY_CHARS_MAX:
+    if looks_like_jwt(secret):
+        caller = await caller_of_jwt(request.app, secret)
+        if caller is None:
+            raise KeyRefused("this token is not valid, or no longer; get one at POST /v1/tokens")
+    elif len(secret) <= KEY_CHARS_MAX:
         caller = await request.app[state.LEDGER].keys.authenticate(secret)
     if caller is None:
         raise KeyRefused("this API key is not valid; make a new one with: ephemera keys create")
     return caller
+
+
+def _check_query(request: web.Request, secret: str | None) -> None:
+    """Refuse a key in the address: proxies and browsers write addresses down."""
+    query = request.rel_url.raw_query_string
+    if not query:
+        return
+    if any(prefix in query for prefix in PREFIXES.values()) or (
+        secret is None and any(name.lower() in QUERY_NAMES for name in request.query)
+    ):
+        raise KeyInQuery(
+            "an API key does not belong into the address, which logs keep: revoke it, make a new"
+            " one, and send it in the header Authorization: Bearer KEY"
+        )
 
 
 def _check_operator(request: web.Request) -> None:

@@ -31,7 +31,10 @@ SECURITY: dict[Access, list[dict[str, list[str]]]] = {
 # What any request of this kind can end in, beside the endpoint's own problems.
 ACCESS_PROBLEMS: dict[Access, tuple[type[Exception], ...]] = {
     Access.PUBLIC: (),
-    Access.CUSTOMER: (errors.KeyMissing, errors.KeyRefused),
+    Access.CUSTOMER: (
+        *(errors.KeyMissing, errors.KeyRefused, errors.KeyInQuery),
+        *(errors.ScopeMissing, errors.AddressRefused),
+    ),
     Access.VISITOR: (errors.KeyRefused,),
     Access.OPERATOR: (errors.OperatorOnly,),
     Access.ADMIN: (errors.OperatorOnly,),

@@ -14,11 +14,14 @@ from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FILE_ROUTES
 from gateway.middleware import expectation
 from gateway.receipts import KeySet
+from gateway.token_routes import TOKEN_ROUTES
 from ledger import errors as ledger
+from ledger.accounts.rights import Scope
 
 ROUTES: tuple[Endpoint, ...] = (
     *CONVERSION_ROUTES,
     *FILE_ROUTES,
+    *TOKEN_ROUTES,
     *CONVERTAPI_ROUTES,
     Endpoint(
         method="GET",
@@ -41,6 +44,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/v1/account",
         handler=account.show,
         access=Access.CUSTOMER,
+        scope=Scope.ACCOUNT_READ,
         name="getAccount",
         tag="account",
         summary="The key's account and its balance",
@@ -58,6 +62,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/v1/account/entries",
         handler=account.list_entries,
         access=Access.CUSTOMER,
+        scope=Scope.ACCOUNT_READ,
         name="listEntries",
         tag="account",
         summary="Every credit that came or went, newest first",
@@ -97,6 +102,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/v1/account/usage",
         handler=account.show_usage,
         access=Access.CUSTOMER,
+        scope=Scope.ACCOUNT_READ,
         name="getUsage",
         tag="account",
         summary="What was used, by day or by kind of entry",

@@ -20,6 +20,7 @@ from gateway.outbound.client import Outbound
 from gateway.process import Process
 from gateway.receipt_desk import ReceiptDesk
 from gateway.stages import Observer, Trail
+from gateway.tokens.desk import TokenDesk
 from gateway.uploads import Memory
 from ledger.accounts.keys import Caller
 from ledger.ledger import Ledger
@@ -34,6 +35,7 @@ OPERATIONS = web.AppKey("operations", Operations)
 PROCESS = web.AppKey("process", Process)
 OUTBOUND = web.AppKey("outbound", Outbound)
 VISITORS = web.AppKey("visitors", Visitors)
+TOKEN_DESK = web.AppKey("token_desk", TokenDesk)
 RECEIPTS = web.AppKey("receipts", ReceiptDesk)
 OBSERVERS = web.AppKey("observers", tuple[Observer, ...])
 ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])

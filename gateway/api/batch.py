@@ -20,7 +20,17 @@ from engine.engine import Batch
 from engine.errors import ConversionTimedOut
 from engine.job import Job, Output
 from engine.wiping import wipe
-from gateway import downloads, idempotency, intake, manifest, problems, state, storing, uploads
+from gateway import (
+    downloads,
+    idempotency,
+    intake,
+    manifest,
+    permits,
+    problems,
+    state,
+    storing,
+    uploads,
+)
 from gateway.asked import FILE, Asked, options_of, stored_s_of
 from gateway.errors import MediaTypeUnsupported, RequestMalformed
 from gateway.manifest import Item, Manifest
@@ -154,10 +164,15 @@ class _Work:
         caller = self._request[state.CALLER]
         plan, body, names = app[state.ENGINE].plan, [file.body], [file.name]
         job = plan(asked.source, asked.target, asked.options, body, names)
+        permits.check(caller.terms, [job])
         key = await self._key(asked, number, file)
         trail.reached(Stage.DEBITING)
         async with app[state.LEDGER].debit(
-            caller.account_id, price(job), conversion_id=trail.conversion_id, key=key
+            caller.account_id,
+            price(job),
+            conversion_id=trail.conversion_id,
+            key=key,
+            terms=caller.terms,
         ) as debit:
             trail.credits = debit.credits
             trail.reached(Stage.DEBITED)

@@ -14,21 +14,29 @@ from aiohttp import hdrs, web
 from engine import formats
 from engine.job import Buffer, Output
 from engine.passage import Delivery
-from gateway import downloads, intake, state, storing, uploads
+from gateway import downloads, intake, permits, state, storing, uploads
+from gateway.api import tasks
 from gateway.intake import Intake
 from gateway.pricing import price
 from gateway.stages import Stage
+from gateway.tasks import submitting
+from gateway.tasks.asked import wants_task
 from gateway.wiping import Wiper
 from ledger.credits.debit import Debit
 
 
 def check(request: web.Request) -> None:
     """Refuse what the head gives away, before the first byte of the body is read."""
+    if wants_task(request):
+        submitting.check(request)
+        return
     intake.check(request, several=uploads.is_multipart(request), storable=True)
 
 
 async def convert(request: web.Request) -> web.StreamResponse:
     """`POST /v1/convert/{source}/{target}`: a file in, a file out."""
+    if state.TASK_ASKED in request:  # Prefer: respond-async
+        return await tasks.submit(request)
     app, caller, trail = request.app, request[state.CALLER], request[state.TRAIL]
     engine, ledger, settings = app[state.ENGINE], app[state.LEDGER], app[state.SETTINGS]
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
@@ -36,6 +44,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
             trail.reached(Stage.READ)
             # A line that is full would refuse after the debit: a refund, and two entries for it.
             engine.check_room(taken.job.family, account=str(caller.account_id))
+            permits.check(caller.terms, [taken.job])
             trail.reached(Stage.PLANNED)
 
             trail.reached(Stage.DEBITING)
@@ -44,6 +53,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
                 price(taken.job),
                 conversion_id=trail.conversion_id,
                 key=taken.key,
+                terms=caller.terms,
             ) as debit:
                 trail.credits = debit.credits
                 trail.reached(Stage.DEBITED)

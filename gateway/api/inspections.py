@@ -12,7 +12,7 @@ from engine.engine import Engine
 from engine.errors import OptionInvalid, PasswordRequired
 from engine.inspection import Figures
 from engine.job import Job
-from gateway import downloads, idempotency, intake, state, storing, uploads
+from gateway import downloads, idempotency, intake, permits, state, storing, uploads
 from gateway.asked import FILE, Asked, options_of
 from gateway.errors import MediaTypeUnsupported
 from gateway.gathering import gathered
@@ -132,10 +132,15 @@ async def _described(
     app, caller, trail = request.app, request[state.CALLER], request[state.TRAIL]
     account = str(caller.account_id)
     app[state.ENGINE].check_room(job.family, account=account)
+    permits.check(caller.terms, [job])
     key = await _key(request, file)
     trail.reached(Stage.DEBITING)
     async with app[state.LEDGER].debit(
-        caller.account_id, INSPECTION, conversion_id=trail.conversion_id, key=key
+        caller.account_id,
+        INSPECTION,
+        conversion_id=trail.conversion_id,
+        key=key,
+        terms=caller.terms,
     ) as debit:
         trail.credits = debit.credits
         trail.reached(Stage.DEBITED)

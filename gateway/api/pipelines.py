@@ -20,7 +20,7 @@ from engine.errors import ConversionTimedOut, OptionInvalid
 from engine.job import Job, Output
 from engine.passage import Delivery
 from engine.pipeline import Pipeline, Step
-from gateway import downloads, idempotency, intake, receipt_desk, state, storing, uploads
+from gateway import downloads, idempotency, intake, permits, receipt_desk, state, storing, uploads
 from gateway.api import conversions
 from gateway.asked import FILE, LIFETIME, STORE, Asked, stored_s_of
 from gateway.gathering import gathered
@@ -90,6 +90,7 @@ async def convert_steps(request: web.Request) -> web.StreamResponse:
         plan = pipeline.plan(source, steps, [file.body for file in files])
         for job in plan.jobs:
             engine.check_room(job.family, account=account)
+        permits.check(caller.terms, plan.jobs)
         trail.reached(Stage.PLANNED)
         async with engine.batch(account=account) as batch:
             convert = partial(_converted, request, plan, batch, hold)
@@ -100,6 +101,7 @@ async def convert_steps(request: web.Request) -> web.StreamResponse:
                 price_of_steps(plan),
                 conversion_id=trail.conversion_id,
                 key=taken.key,
+                terms=caller.terms,
             ) as debit:
                 trail.credits = debit.credits
                 trail.reached(Stage.DEBITED)

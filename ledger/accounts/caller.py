@@ -17,12 +17,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     # Nothing is charged, and answers say that they are of a test.
     test: bool = False
-    # Each list (of the key, of its token) has to allow a conversion; none: everything is allowed.
-    operations: tuple[tuple[str, ...], ...] = ()
     # Empty: from anywhere.
     addresses: tuple[Network, ...] = ()
-    # What one request may carry, where a token says so.
-    bytes_max: int | None = None
     terms: Terms = PAYING
     # Of the key.
     expires_at: datetime | None = None

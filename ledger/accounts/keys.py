@@ -298,7 +298,6 @@ def caller_of(row: asyncpg.Record) -> Caller:
         label=row["label"],
         scopes=frozenset(row["scopes"]),
         test=kind is KeyKind.TEST,
-        operations=(rights.operations,) if rights.operations else (),
         addresses=rights.addresses,
         terms=rights.terms(kind, row["spender"] or row["id"]),
         expires_at=row["expires_at"],

@@ -83,11 +83,14 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
 
     def terms(self, kind: KeyKind, spender: str) -> Terms:
         """On what terms such a key converts."""
-        if kind is KeyKind.TEST:
-            return Terms(free=True)
-        if not self.capped:
-            return Terms()
-        return Terms(spender=spender, day_max=self.day_max, month_max=self.month_max)
+        test = kind is KeyKind.TEST
+        return Terms(
+            operations=(self.operations,) if self.operations else (),
+            free=test,
+            spender=spender if self.capped and not test else None,
+            day_max=self.day_max,
+            month_max=self.month_max,
+        )
 
 
 def check_operations(patterns: Iterable[str]) -> None:

@@ -14,15 +14,17 @@ import msgspec
 
 from ledger.database import Database
 from ledger.envelope import Envelope
+from ledger.errors import DamagedEnvelope
 
 # A token lives 15 minutes; the rest is for clocks.
 _RETIRED_KEPT = timedelta(hours=1)
 
 _LOCK = "select pg_advisory_xact_lock(hashtextextended('accounts.token_key', 0))"
 _ALL = "select kid, public, sealed, state, since from accounts.token_key order by since, kid"
+_ANY = "select exists (select from accounts.token_key where state = 'active')"
 _DUE = """
-select not exists (select from accounts.token_key
-                    where state = 'active' and since > now() - $1::interval)
+select exists (select from accounts.token_key
+                where state = 'active' and since <= now() - $1::interval)
 """
 _RETIRE = """
 update accounts.token_key set state = 'retired', since = now(), sealed = null
@@ -47,16 +49,13 @@ class MadeKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it is kept. `private` is there for the active one only."""
+    """A key as it is kept; `sealed` is destroyed when it retires."""
 
     kid: str
     public: bytes
     state: Literal["next", "active", "retired"]
     since: datetime
-    private: bytes | None = None
-
-    def __repr__(self) -> str:
-        return f"TokenKey(kid={self.kid!r}, state={self.state!r})"
+    sealed: bytes | None
 
 
 class TokenKeys:
@@ -67,47 +66,48 @@ class TokenKeys:
         self._envelope = envelope
 
     async def list(self) -> "list[TokenKey]":
-        """Give all keys, in the order of when they came into their state.
+        """Give all keys, in the order of when they came into their state."""
+        return [TokenKey(**row) for row in await self._database.rows(_ALL)]
 
-        Raises DamagedEnvelope, EnvelopeMissing.
-        """
-        return [self._kept(row) for row in await self._database.rows(_ALL)]
+    def private(self, key: TokenKey) -> bytes:
+        """Open the private part. Raises DamagedEnvelope, EnvelopeMissing."""
+        if key.sealed is None:
+            raise DamagedEnvelope("the private part of a retired key is destroyed")
+        return self._envelope.open(key.sealed, place_of(key.kid))
+
+    async def begin(self, make: Callable[[], MadeKey]) -> None:
+        """Make the first two keys, unless there is one that signs. Raises EnvelopeMissing."""
+        async with self._database.session() as connection, connection.transaction():
+            await connection.execute(_LOCK)
+            if not await connection.fetchval(_ANY):
+                await self._advance(connection, make)
 
     async def rotate(
         self, make: Callable[[], MadeKey], *, older_than: timedelta = timedelta()
     ) -> bool:
-        """Let the next key sign, if the active one did so for long enough; says whether it does.
+        """Let the next key sign, if one did so for long enough; says whether it does now.
 
-        Where there is no key yet, two are made. Old public parts go as well.
+        Public parts that no token needs any more go as well. Raises EnvelopeMissing.
         """
         async with self._database.session() as connection, connection.transaction():
             await connection.execute(_LOCK)
             await connection.execute(_FORGET, _RETIRED_KEPT)
             if not await connection.fetchval(_DUE, older_than):
                 return False
-            await connection.execute(_RETIRE)
-            if await connection.fetchval(_PROMOTE) is None:
-                await self._insert(connection, make(), "active")
-            await self._insert(connection, make(), "next")
+            await self._advance(connection, make)
             return True
+
+    async def _advance(self, connection: asyncpg.Connection, make: Callable[[], MadeKey]) -> None:
+        await connection.execute(_RETIRE)
+        if await connection.fetchval(_PROMOTE) is None:
+            await self._insert(connection, make(), "active")
+        await self._insert(connection, make(), "next")
 
     async def _insert(
         self, connection: asyncpg.Connection, made: MadeKey, state: Literal["next", "active"]
     ) -> None:
         sealed = self._envelope.close(made.private, place_of(made.kid))
         await connection.execute(_INSERT, made.kid, made.public, sealed, state)
-
-    def _kept(self, row: asyncpg.Record) -> TokenKey:
-        private = None
-        if row["state"] == "active":
-            private = self._envelope.open(row["sealed"], place_of(row["kid"]))
-        return TokenKey(
-            kid=row["kid"],
-            public=row["public"],
-            state=row["state"],
-            since=row["since"],
-            private=private,
-        )
 
 
 def place_of(kid: str) -> str:

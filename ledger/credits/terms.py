@@ -1,11 +1,15 @@
-"""On what terms somebody converts: paying as everybody does, up to a cap, or for nothing."""
+"""On what terms somebody converts: what, how much of it, and paying how. A task keeps them."""
 
 import msgspec
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What `ledger.debit` has to know of who pays, besides the account."""
+    """What has to be known of who pays, besides the account. The first two are the gateway's."""
 
+    # Each list (of the key, of its token) has to allow a conversion; none: everything is allowed.
+    operations: tuple[tuple[str, ...], ...] = ()
+    # All files of one conversion together.
+    bytes_max: int | None = None
     # A test key: nothing is taken.
     free: bool = False
     # Whose spending the caps bound; None: no caps. Days and months are those of UTC.

@@ -178,7 +178,7 @@ async def test_what_was_said_is_what_is_believed_and_listed(
     caller = await ledger.keys.authenticate(new.secret)
     assert caller is not None
     assert caller.scopes == {"convert", "files"}
-    assert caller.operations == (("jpeg/webp", "*/pdf"),)
+    assert caller.terms.operations == (("jpeg/webp", "*/pdf"),)
     assert (caller.addresses, caller.expires_at) == (rights.addresses, rights.expires_at)
 
 
@@ -236,11 +236,7 @@ async def test_a_replaced_key_works_on_for_a_while_and_says_so(
     before, after = [await ledger.keys.authenticate(one.secret) for one in (old, new)]
     assert before is not None
     assert after is not None
-    assert (after.scopes, after.operations, after.label) == (
-        before.scopes,
-        before.operations,
-        "laptop",
-    )
+    assert (after.scopes, after.terms, after.label) == (before.scopes, before.terms, "laptop")
     assert before.deprecated_at is not None
     assert before.expires_at is not None
     assert timedelta(days=6) < before.expires_at - before.deprecated_at <= timedelta(days=7)

@@ -19,6 +19,7 @@ from gateway import state
 from gateway.compat.convertapi import errors
 from gateway.compat.convertapi.fields import Fields
 from gateway.errors import SurfaceRefused
+from gateway.tokens.tokens import caller_of_jwt
 from ledger.accounts.keys import Caller
 
 # The longest that can be one of our keys, and the longest JWT: claims of ours are far below.
@@ -51,6 +52,8 @@ async def caller_of(app: web.Application, shown: Credentials) -> Caller:
     caller = None
     if _JWT.fullmatch(shown.text):
         kind = "jwt"
+        if len(shown.text) <= JWT_CHARS_MAX:
+            caller = await caller_of_jwt(app, shown.text)
     elif len(shown.text) <= KEY_CHARS_MAX:
         caller = await app[state.LEDGER].keys.authenticate(shown.text)
     if caller is None:

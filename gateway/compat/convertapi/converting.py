@@ -21,7 +21,7 @@ from engine.errors import ConversionTimedOut
 from engine.job import Job, Output
 from engine.passage import Delivery
 from engine.pipeline import Pipeline, Step
-from gateway import downloads, state
+from gateway import downloads, permits, state
 from gateway.api.pipelines import STEPS_MAX_S
 from gateway.compat.convertapi import answering, auth, names, references, request
 from gateway.compat.convertapi.answering import ConvertAnswer, FileAnswer
@@ -78,6 +78,7 @@ async def convert(asked: web.Request) -> web.StreamResponse:
             ready = await readied(asked, call, hold, wiper)
             trail.reached(Stage.PLANNED)
             caller = asked[state.CALLER]
+            permits.check(caller.terms, ready.pipeline.jobs)
             trail.reached(Stage.DEBITING)
             async with app[state.LEDGER].debit(
                 caller.account_id,

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway import problems, state
+from gateway import permits, problems, state
 from gateway.compat.convertapi import auth, errors, request
 from gateway.compat.convertapi.errors import Attempt, Document
 from gateway.endpoint import Access
@@ -54,4 +54,6 @@ async def identified(asked: web.Request, shown: auth.Credentials | None) -> None
         return
     if shown is None:
         raise auth.missing()
-    asked[state.CALLER] = await auth.caller_of(asked.app, shown)
+    caller = await auth.caller_of(asked.app, shown)
+    endpoint = asked.app[state.ENDPOINTS][asked.match_info.handler]
+    asked[state.CALLER] = permits.admit(asked, caller, endpoint)

@@ -15,6 +15,7 @@ from gateway.conversion_routes import BINARY, CONVERSION_PROBLEMS
 from gateway.endpoint import Access, Answer, Content, Endpoint, Handler, Parameter
 from gateway.file_routes import STORE_PROBLEMS
 from ledger import errors as ledger
+from ledger.accounts.rights import Scope
 
 TAG = "convertapi"
 DIALECT = ConvertApi()
@@ -108,6 +109,7 @@ def _convert(
         path=f"{path}/converter/{{converter}}" if engine_named else path,
         handler=handler,
         access=Access.CUSTOMER,
+        scope=Scope.CONVERT,
         name=name,
         tag=TAG,
         summary="Convert files, as ConvertAPI does",
@@ -129,6 +131,7 @@ def _from_url(path: str, name: str) -> Endpoint:
         path=path,
         handler=uploading.upload_from_url,
         access=Access.VISITOR,
+        scope=Scope.CONVERT,
         name=name,
         tag=TAG,
         summary="Store the file at a URL for a while, to convert it later",
@@ -258,6 +261,7 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
         path="/upload",
         handler=uploading.upload,
         access=Access.VISITOR,
+        scope=Scope.CONVERT,
         name="convertapiUpload",
         tag=TAG,
         summary="Store a file for a while, to convert it later",
@@ -289,6 +293,7 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
         path="/user",
         handler=account.show,
         access=Access.CUSTOMER,
+        scope=Scope.ACCOUNT_READ,
         name="convertapiUser",
         tag=TAG,
         summary="The key's account, in ConvertAPI's words",
@@ -303,6 +308,7 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
         path="/user/statistic",
         handler=account.statistic,
         access=Access.CUSTOMER,
+        scope=Scope.ACCOUNT_READ,
         name="convertapiStatistic",
         tag=TAG,
         summary="What was used, day by day",
