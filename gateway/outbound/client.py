@@ -33,7 +33,7 @@ from gateway.errors import (
 )
 from gateway.outbound.answer import Answer, AnswerBroken, Head
 from gateway.outbound.asking import media_type_of, name_of, request_head, retry_after_s
-from gateway.outbound.connecting import Connector, Resolve, system_names, trusting
+from gateway.outbound.connecting import Connector, Resolve, SystemNames, trusting
 from gateway.outbound.crowd import Crowd
 from gateway.outbound.guard import Policy, Target
 from gateway.outbound.pace import Pace, within
@@ -96,7 +96,7 @@ class Outbound:
         hooks: HooksConfig,
         *,
         count: Count = lambda _purpose, _outcome: None,
-        resolve: Resolve = system_names,
+        resolve: Resolve | None = None,
     ) -> None:
         """Raises ConfigError for authorities that cannot be read."""
         self._config = config
@@ -104,7 +104,8 @@ class Outbound:
         self._count = count
         self._policy = Policy.of(config)
         self._hook_schemes = ("http", "https") if config.hooks_http else ("https",)
-        self._connector = Connector(self._policy, resolve, _context(config))
+        self._names = SystemNames()
+        self._connector = Connector(self._policy, resolve or self._names, _context(config))
         self._crowd = Crowd(config.at_once_max, config.account_at_once_max)
         self._open: set[Answer] = set()
 
@@ -167,7 +168,8 @@ class Outbound:
         return posted
 
     def close(self) -> None:
-        """Cut what is still open."""
+        """Cut what is still open. Nothing can be asked any more."""
+        self._names.close()
         for answer in list(self._open):
             self._drop(answer)
 

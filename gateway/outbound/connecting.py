@@ -10,6 +10,7 @@ import functools
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohappyeyeballs import start_connection
 
@@ -25,15 +26,33 @@ Resolve = Callable[[str, int], Awaitable[Sequence[AddrInfo]]]
 NEXT_ADDRESS_S = 0.25
 # A name with more addresses than that answers at one of the first, or at none in time.
 ADDRESSES_MAX = 8
+# As many as the fetches that are under way, and as many again that were given up.
+LOOKUPS_MAX = 128
 # OpenSSL keeps what it has decrypted until something else needs the room; with this option (BIT(1)
 # in ssl.h of 3.0 and later) it overwrites that as soon as we have read it.
 _CLEANSE_PLAINTEXT = 1 << 1
 
 
-async def system_names(host: str, port: int) -> Sequence[AddrInfo]:
-    """What this machine's resolver says, with its own cache and nobody else's."""
-    loop = asyncio.get_running_loop()
-    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+class SystemNames:
+    """What this machine's resolver says, asked in threads that serve nothing else.
+
+    A lookup cannot be called off: one at a server that never answers keeps its thread for half a
+    minute after we have given it up. The loop's own few threads are also the database's.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUPS_MAX, thread_name_prefix="names")
+
+    async def __call__(self, host: str, port: int) -> Sequence[AddrInfo]:
+        """The addresses, the best first. Raises OSError."""
+        lookup = functools.partial(
+            socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lookup)
+
+    def close(self) -> None:
+        """End the threads that are idle, and the others as soon as they are."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def trusting(authorities: str | None = None) -> ssl.SSLContext:
@@ -101,6 +120,8 @@ class Connector:
         except (OSError, UnicodeError) as error:
             # As for a name that is not public: who asks is not told which names exist inside.
             raise FetchRefused(NOT_PUBLIC, reason="unresolved") from error
+        except RuntimeError as error:  # its threads have ended
+            raise FetchFailed("the service is stopping", reason="abandoned") from error
         if not found:
             raise FetchRefused(NOT_PUBLIC, reason="unresolved")
         return found

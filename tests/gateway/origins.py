@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.outbound.client import Outbound
-from gateway.outbound.connecting import Resolve, system_names
+from gateway.outbound.connecting import Resolve
 from gateway.outbound.settings import FetchConfig, HooksConfig
 
 Answers = Callable[[str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -41,12 +41,12 @@ async def serving(
     answers: Answers | bytes, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Origin]:
     """A server that calls `answers` with the path of each request, or says these bytes."""
-    tasks: set[asyncio.Task[None]] = set()
+    here: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
-        tasks.add(task)
+        here[task] = writer
         origin.connections += 1
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -55,13 +55,13 @@ async def serving(
                 writer.write(answers)
             else:
                 await answers(head.split()[1], reader, writer)
-            await writer.drain()
             writer.close()
+            await writer.wait_closed()
         except (ConnectionError, asyncio.IncompleteReadError):
             origin.left.set()
         finally:
             writer.transport.abort()
-            tasks.discard(task)
+            del here[task]
 
     server = await asyncio.start_server(connected, host, 0, ssl=tls)
     origin = Origin(server.sockets[0].getsockname()[1], "https" if tls else "http")
@@ -69,9 +69,9 @@ async def serving(
         yield origin
     finally:
         server.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in here.values():
+            writer.transport.abort()
+        await asyncio.gather(*here, return_exceptions=True)
 
 
 async def silent(_path: str, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -94,7 +94,7 @@ class Tallied(Outbound):
     """The client with what it reports, and settings that reach this machine."""
 
     def __init__(
-        self, *, resolve: Resolve = system_names, hooks: HooksConfig | None = None, **config: object
+        self, *, resolve: Resolve | None = None, hooks: HooksConfig | None = None, **config: object
     ) -> None:
         self.ends: list[str] = []
         given = {"enabled": True, "allow": HERE, "ports": ()} | config

@@ -81,6 +81,7 @@ async def origin() -> AsyncIterator[Origin]:
 
 
 async def refusal(client: Tallied, url: str, **headers: str) -> FetchError:
+    client.ends.clear()
     with pytest.raises(FetchError) as caught:
         await client.whole(url, **headers)
     assert client.ends == [caught.value.reason]
@@ -425,6 +426,8 @@ async def test_a_fetch_that_is_open_when_the_service_closes_is_cut() -> None:
             client.close()
             with pytest.raises(FetchFailed):
                 await anext(fetched.pieces)
+        error = await refusal(client, "http://files.example/")
+        assert error.reason == "abandoned"
 
 
 async def test_nothing_is_fetched_unless_the_operator_says_so(origin: Origin) -> None:
