@@ -280,3 +280,62 @@ def test_absent_converters_say_why() -> None:
         resolve(call("dwg", "pdf"))
     with pytest.raises(ConversionUnsupported, match="GET /info"):
         resolve(call("docx", "mp3"))
+
+
+def test_a_thumbnail_of_one_page_is_only_made_smaller() -> None:
+    thumbnail = {"ScaleImage": "true", "ImageWidth": "250", "ImageHeight": "250"}
+    plan = resolve(
+        call("pptx", "jpg", **thumbnail, ScaleIfLarger="true", PageRange="1", JpgQuality="10")
+    )
+    assert plan.target == "png"
+    (scaled,) = plan.steps
+    assert scaled.options == {
+        "operation": "convert",
+        "fit": "inside",
+        "enlarge": "false",
+        "quality": "10",
+        "width": "250",
+        "height": "250",
+    }
+    assert accepted(plan)
+    several = refusals("pptx", "jpg", **thumbnail, ScaleIfLarger="true")
+    assert "PageRange" in several["ScaleIfLarger"][0]
+    plain = resolve(call("pptx", "jpg", **thumbnail))
+    assert plain.steps == ()
+    assert plain.options["width"] == "250"
+
+
+def test_sizes_are_not_used_where_scaling_is_off() -> None:
+    plan = resolve(call("png", "jpg", ScaleImage="false", ImageWidth="250"))
+    assert plan.options == {}
+
+
+def test_an_open_source_is_what_its_file_is() -> None:
+    assert resolve(call("any", "pdf"), seen="jpeg").operation == "images"
+    assert resolve(call("*", "zip"), seen="docx").source == "any"
+    assert resolve(call("any", "pdf"), seen="fb2").source == "auto"
+    with pytest.raises(ConversionUnsupported):
+        resolve(call("any", "merge"), seen="docx")
+
+
+def test_one_engine_can_be_named() -> None:
+    asked = msgspec.structs.replace(call("docx", "pdf"), converter="OpenOffice")
+    assert resolve(asked).operation == "pdf"
+    with pytest.raises(ParametersInvalid, match="Converter"):
+        resolve(msgspec.structs.replace(asked, source="pdf", target="jpg"))
+
+
+def test_hidden_slides_go_by_way_of_pdf() -> None:
+    plan = resolve(
+        call("pptx", "png", ConvertHiddenSlides="true", ImageResolution="100", PageRange="2-")
+    )
+    assert (plan.target, plan.options) == ("pdf", {"hidden_slides": "true", "pages": "2-"})
+    assert plan.steps[0].options == {"operation": "render", "dpi": "100"}
+
+
+def test_a_secret_is_never_repeated() -> None:
+    told = refusals("csv", "pdf", Password="swordfish")
+    assert "swordfish" not in str(told)
+    told = refusals("pdf", "protect", UserPassword="swordfish" * 30)
+    assert "swordfish" not in str(told)
+    assert "UserPassword" in told

@@ -114,6 +114,19 @@ async def test_a_width_keeps_proportions(service: Service, customer: Customer) -
     assert sizes(files(reply)) == [(64, 48)]
 
 
+async def test_pages_are_only_made_smaller_where_that_is_asked(
+    service: Service, customer: Customer
+) -> None:
+    smaller = {"ScaleIfLarger": "true", "ImageWidth": "50", "ImageHeight": "50"}
+    reply = await convert(service, customer, "pdf>jpg", book(2), **smaller, PageRange="2")
+    assert sizes(files(reply)) == [(25, 50)]
+    reply = await convert(
+        service, customer, "pdf>tiff", book(2), ScaleIfLarger="true", ImageWidth="900"
+    )
+    (tiff,) = [Image.open(io.BytesIO(body)) for body in files(reply)]
+    assert (tiff.size, tiff.n_frames) == ((200, 400), 2)
+
+
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [

@@ -311,7 +311,7 @@ def _pictures(
             target=target,
             steps=(To(target, "image", {"pages": "1-", "dpi": PAGES_DPI}),),
             parameters=(*first, *lasting, *parameters, *more),
-            rules=(scale_page, _shown),
+            rules=(_shown, scale_page),
             also=also,
             engines=_ENGINES,
         )

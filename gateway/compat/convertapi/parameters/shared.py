@@ -1,5 +1,7 @@
 """Parameters that many converters share, and the rules that read sizes and units."""
 
+from collections.abc import Mapping
+
 from gateway.compat.convertapi.parameters.draft import Draft
 from gateway.compat.convertapi.parameters.kinds import (
     Choice,
@@ -13,6 +15,7 @@ from gateway.compat.convertapi.parameters.kinds import (
 )
 from gateway.compat.convertapi.parameters.terms import (
     FIRST,
+    LAST,
     Holds,
     Joint,
     Moot,
@@ -133,14 +136,14 @@ PAGE_SCALING = (
     Parameter(
         name="ScaleProportions",
         kind=Flag(),
-        effect=Joint("true; false only where one side is given"),
+        effect=Joint("false, with both sides: `image.convert` follows, for one page or one TIFF"),
         default="true",
         group="Image",
     ),
     Parameter(
         name="ScaleIfLarger",
         kind=Flag(),
-        effect=Joint("false, where a side is given: pages are drawn at the size that is asked for"),
+        effect=Joint("true, with a side: `image.convert` follows, for one page or one TIFF"),
         default="false",
         group="Image",
     ),
@@ -149,19 +152,45 @@ PAGE_SCALING = (
 
 
 def scale_page(draft: Draft) -> None:
-    """The sides of a picture that is drawn from a page, in the last step."""
+    """The sides of a picture that is drawn from a page, in the last step.
+
+    Pages are drawn at the size that is asked for. What asks how large they were before is scaled
+    afterwards, which takes one file: one page, or one TIFF of all of them.
+    """
     sides = _sides(draft)
-    for name, (option, value) in sides.items():
-        draft.put(option, value, name, step=-1)
     if len(sides) > 1 and draft.said("ScaleProportions") == "false":
+        _scale_after(draft, sides, "ScaleProportions", fit="fill")
+    elif sides and draft.is_on("ScaleIfLarger"):
+        _scale_after(draft, sides, "ScaleIfLarger", fit="inside")
+    else:
+        for name, (option, value) in sides.items():
+            draft.put(option, value, name, step=LAST)
+
+
+def _scale_after(draft: Draft, sides: Mapping[str, tuple[str, str]], name: str, fit: str) -> None:
+    drawn = draft.steps[LAST]
+    target, is_tiff = drawn.target, drawn.target == "tiff"
+    one_file = drawn.options.get("multipage") != "false" if is_tiff else _is_one_page(draft)
+    if not one_file:
         draft.refuse(
-            "ScaleProportions", "false cannot be honoured: pages are never stretched; give one side"
+            name, "can be honoured for one page only: name it by PageRange, or leave it out"
         )
-    if sides and draft.is_on("ScaleIfLarger"):
-        draft.refuse(
-            "ScaleIfLarger",
-            "true cannot be honoured: pages are drawn at the size that is asked for",
-        )
+        return
+    drawn.target = "tiff" if is_tiff else "png"
+    scaled = draft.append(target, "convert", fit=fit)
+    scaled.options["enlarge"] = "false" if draft.is_on("ScaleIfLarger") else "true"
+    if "quality" in drawn.options:
+        scaled.options["quality"] = drawn.options.pop("quality")
+        scaled.blamed["quality"] = drawn.blamed.pop("quality", name)
+    if drawn.options.get("colour") == "mono":
+        scaled.options["colour_space"] = "bitmap"
+    for parameter, (option, value) in sides.items():
+        scaled.options[option] = value
+        scaled.blamed[option] = parameter
+
+
+def _is_one_page(draft: Draft) -> bool:
+    return draft.values.get("PageRange", "").isdecimal()
 
 
 def _sides(draft: Draft) -> dict[str, tuple[str, str]]:
