@@ -123,7 +123,7 @@ async def test_a_stored_result_is_named_by_id_and_address(
     file = only(reply)
     assert set(file) == {"FileName", "FileExt", "FileSize", "FileId", "Url"}
     assert ID.fullmatch(file["FileId"])
-    assert file["Url"] == f"{service.url}/d/{file['FileId']}"
+    assert file["Url"] == f"{service.url}/d/{file['FileId']}/file.{file['FileExt']}"
     stored = await ask(service, None, f"/d/{file['FileId']}", method="GET")
     assert stored.status == 200
     assert len(stored.body) == file["FileSize"]

@@ -35,8 +35,9 @@ ID = "0123456789abcdefghijklmnopqrstuv"
             "é.txt",
         ),
         (b'attachment; filename="\xe9.txt"'.decode("ascii", "surrogateescape"), "é.txt"),
-        # A plus is a plus where the encoding is RFC 8187's.
-        ("attachment; filename*=UTF-8''a+b.txt", "a+b.txt"),
+        # A plus is a blank, as Ruby's client writes it, unless blanks are written otherwise.
+        ("attachment; filename*=UTF-8''a+b.txt", "a b.txt"),
+        ("attachment; filename*=UTF-8''a+b%20c.txt", "a+b c.txt"),
         ("attachment; filename*=koi8-r''%C1.txt; filename=y.txt", "y.txt"),
         ("attachment", None),
         ('attachment; filename=""', None),

@@ -59,7 +59,22 @@ def file_answer(name: str, size: int) -> FileAnswer:
 
 
 def stored_answer(name: str, stored: Stored, base_url: str) -> FileAnswer:
-    """A stored file, at the one moment at which its id is known."""
+    """A result that is stored, at the one moment at which its id is known."""
+    return result_answer(name, stored.bytes, stored.handle, base_url)
+
+
+def result_answer(name: str, size: int, handle: str, base_url: str) -> FileAnswer:
+    """A stored result. Node's client takes the format of its next conversion from the URL's end.
+
+    The name itself is left out of the URL, which proxies write down.
+    """
+    told = file_answer(name, size)
+    end = f"/file.{told.file_ext}" if told.file_ext else ""
+    return msgspec.structs.replace(told, file_id=handle, url=f"{base_url}/d/{handle}{end}")
+
+
+def upload_answer(name: str, stored: Stored, base_url: str) -> FileAnswer:
+    """An upload, likewise."""
     return msgspec.structs.replace(
         file_answer(name, stored.bytes), file_id=stored.handle, url=f"{base_url}/d/{stored.handle}"
     )

@@ -1,8 +1,8 @@
 """File names as ConvertAPI's clients claim them, and the names of what they get back.
 
-Clients write a name in four ways: `?filename=` (Go, Java), RFC 8187's `filename*` (Python),
-`filename` as a quoted string (Node, PHP), and `filename` through CGI's escapes, where a blank is a
-plus (Ruby). Pure.
+Clients write a name in four ways: `?filename=` (Go, Java, browsers), RFC 8187's `filename*`
+(Python, Node, PHP, .NET), the same through CGI's escapes, where a blank is a plus (Ruby), and
+`filename`, quoted or not (curl, the command line). Pure.
 """
 
 import re
@@ -33,7 +33,10 @@ def claimed(query: Mapping[str, str], headers: Mapping[str, str]) -> str | None:
 def of_disposition(header: str) -> str | None:
     """The file name of a Content-Disposition, however its client wrote it; None without one."""
     if (match := _EXTENDED.search(header)) and match[1].lower() in _CHARSETS:
-        return unquote(match[2].strip(), encoding=match[1], errors="replace") or None
+        text = match[2].strip()
+        # Ruby's client writes a blank as a plus here too; whoever writes it as %20 means a plus.
+        decode = unquote if "%20" in text else unquote_plus
+        return decode(text, encoding=match[1], errors="replace") or None
     match = _QUOTED.search(header) or _BARE.search(header)
     if match is None:
         return None

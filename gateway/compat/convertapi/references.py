@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway import state, storing
 from gateway.compat.convertapi import errors
-from gateway.compat.convertapi.call import Call, Part
+from gateway.compat.convertapi.call import Call, Part, Value
 from gateway.errors import (
     ParametersInvalid,
     SurfaceRefused,
@@ -39,6 +39,17 @@ async def gathered(
     Raises ParametersInvalid where there is none, SurfaceRefused (5009, 50010), UploadTooLarge,
     UploadPartsExceeded, MemoryFull, FetchOff, FetchError.
     """
+    files: list[Upload] = []
+    for value in values_of(request, call, names):
+        if isinstance(value, Part):
+            files.append(Upload(body=value.body, name=value.name))
+        else:
+            files.append(await _of_text(request, value.strip(), files, hold, wiper))
+    return files
+
+
+def values_of(request: web.Request, call: Call, names: Sequence[str]) -> list[Value]:
+    """What these parameters hold, in their order. Raises ParametersInvalid, UploadPartsExceeded."""
     values = [one for name in names for one in call.parameters.get(name, ()) if one != ""]
     if not values:
         wanted = call.spelled.get(names[0], names[0].capitalize()) if names else "File"
@@ -46,13 +57,7 @@ async def gathered(
     most = request.app[state.SETTINGS].upload.files_max
     if len(values) > most:
         raise UploadPartsExceeded(f"one request converts at most {most} files")
-    files: list[Upload] = []
-    for value in values:
-        if isinstance(value, Part):
-            files.append(Upload(body=value.body, name=value.name))
-        else:
-            files.append(await _of_text(request, value.strip(), files, hold, wiper))
-    return files
+    return values
 
 
 def handle_of(text: str) -> str | None:
@@ -79,24 +84,35 @@ async def opened(request: web.Request, handle: str) -> StoredFile:
     raise FileUnknown("there is no such file of this account")
 
 
-async def _of_text(
-    request: web.Request, text: str, before: Iterable[Upload], hold: Hold, wiper: Wiper
-) -> Upload:
-    room = request.app[state.SETTINGS].upload.bytes_max - sum(len(one.body) for one in before)
+async def stored_of(request: web.Request, text: str) -> StoredFile | None:
+    """The stored file that an id or a URL stands for; None for a URL of somebody else's.
+
+    Raises SurfaceRefused (5009, 50010).
+    """
     handle, is_url = handle_of(text), _URL.match(text) is not None
     if handle is not None:
         try:
-            return await _stored(await opened(request, handle), room, hold, wiper)
+            return await opened(request, handle)
         except FileUnknown as error:
             if not is_url or _is_here(request, text):
                 raise _bad_id() from error
     if is_url:
-        return await _fetched(request, text, room, hold, wiper)
+        return None
     if ":" in text:
         raise SurfaceRefused(
             "the value is neither the id of a file nor an http(s) URL", code=errors.BAD_LINK
         )
     raise _bad_id()
+
+
+async def _of_text(
+    request: web.Request, text: str, before: Iterable[Upload], hold: Hold, wiper: Wiper
+) -> Upload:
+    room = request.app[state.SETTINGS].upload.bytes_max - sum(len(one.body) for one in before)
+    file = await stored_of(request, text)
+    if file is not None:
+        return await _stored(file, room, hold, wiper)
+    return await _fetched(request, text, room, hold, wiper)
 
 
 async def _stored(file: StoredFile, room: int, hold: Hold, wiper: Wiper) -> Upload:

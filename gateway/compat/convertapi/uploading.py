@@ -18,9 +18,11 @@ from engine import formats, sniff
 from engine.errors import SourceEmpty
 from engine.job import Buffer
 from gateway import downloads, state, storing, uploads
+from gateway.addresses import client_address
 from gateway.compat.convertapi import answering, auth, names
 from gateway.compat.convertapi.general import JSON, OCTETS, PLAIN, wants_plain
 from gateway.compat.convertapi.request import NO_DISPOSITION
+from gateway.compat.convertapi.visitors import network_of
 from gateway.errors import (
     MediaTypeUnsupported,
     ParametersInvalid,
@@ -117,7 +119,7 @@ async def _storing(
             yield writer, _unlimited, _Tell(asked, writer, files.limits.lifetime_s)
         return
     lifetime_s = min(visitors.config.visitor_lifetime_s, files.limits.lifetime_s_max)
-    with visitors.share(visitors.address_of(asked)) as share:
+    with visitors.share(network_of(client_address(asked))) as share:
         visitors.check(share.address, expected or 0)
         owner = await visitors.account_id()
         try:
@@ -162,7 +164,7 @@ def told(
         return response, downloads.Kept([stored.handle.encode()])
     response.headers[hdrs.CONTENT_TYPE] = JSON
     base = answering.base_url(asked.app[state.SETTINGS], asked)
-    document = answering.stored_answer(name, stored, base)
+    document = answering.upload_answer(name, stored, base)
     return response, downloads.Kept([msgspec.json.encode(document)])
 
 
