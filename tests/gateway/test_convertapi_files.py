@@ -239,8 +239,9 @@ async def test_an_upload_that_fails_takes_nothing_of_the_quota(service: Service)
 async def test_visitors_are_told_apart_by_what_the_operator_s_proxy_says(
     service: Service,
 ) -> None:
-    header = {"visitor_files_max": 1, "address_header": "X-Forwarded-For"}
-    async with visited(service, **header) as small:
+    proxy = {"trusted_proxies": ["127.0.0.1"]}
+    few = {"visitor_files_max": 1}
+    async with listening(service.engine, service.ledger, convertapi=few, server=proxy) as small:
         for address, status in (
             ("192.0.2.1", 200),
             ("198.51.100.9, 192.0.2.1", 503),
@@ -248,6 +249,7 @@ async def test_visitors_are_told_apart_by_what_the_operator_s_proxy_says(
         ):
             reply = await upload(small, headers={"X-Forwarded-For": address})
             assert reply.status == status
+        await small.quiet()
 
 
 async def test_nothing_is_uploaded_without_a_key_where_the_operator_does_not_want_it(

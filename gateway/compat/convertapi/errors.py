@@ -89,6 +89,7 @@ IMPOSSIBLE: Mapping[str, int] = {
     "pdf.remove_blank": NO_PAGES_LEFT,
     "pdf.extract_images": NO_IMAGES,
     "pdf.extract_attachments": NOTHING_INSIDE,
+    "archive.extract": NOTHING_INSIDE,
 }
 _NOTHING = Attempt()
 # How the engine writes a refused option, in a step of several or not.

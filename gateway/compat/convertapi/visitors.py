@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
-from aiohttp import web
 
 from gateway.errors import VisitorQuotaExceeded
 from ledger.accounts.accounts import Accounts
@@ -32,6 +31,9 @@ IPV6_PREFIX = 64
 ADDRESSES_MAX = 10_000
 
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
 class ConvertApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What visitors may store. All of them together have the limits of one account."""
 
@@ -42,9 +44,6 @@ class ConvertApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     visitor_bytes_max: int = 1024**3
     # An upload is converted within minutes.
     visitor_lifetime_s: float = 3600.0
-    # The header in which the operator's own proxy writes the client's address, of which the last
-    # one counts: `X-Forwarded-For`. Empty: whoever connects is the client.
-    address_header: str = ""
 
     def __post_init__(self) -> None:
         """Raise ValueError for what is no limit, or breaks the promise of the store."""
@@ -139,14 +138,6 @@ class Visitors:
         for share in [one for one in gone if one.file_id == file_id]:
             self._drop(share)
 
-    def address_of(self, request: web.Request) -> str:
-        """Whom an upload is counted for."""
-        told = request.remote or ""
-        if self.config.address_header:
-            said = request.headers.getall(self.config.address_header, [])
-            told = ",".join(said).rpartition(",")[2].strip() or told
-        return network_of(told)
-
     def _forget(self, address: str) -> None:
         """Drop what has expired."""
         now = time.monotonic()
@@ -174,13 +165,10 @@ class Visitors:
         return max(1.0, min(known) - time.monotonic()) if known else longest
 
 
-def network_of(address: str) -> str:
-    """An address, or the network that one household has of IPv6."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+def network_of(address: Address | None) -> str:
+    """Whom an upload is counted for: an address, or the network that one household has of IPv6."""
+    if address is None:
         return ""
-    mapped = getattr(found, "ipv4_mapped", None)
-    if isinstance(found, ipaddress.IPv4Address) or mapped is not None:
-        return str(mapped or found)
-    return str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))
+    if address.version == 4:  # noqa: PLR2004 -- of the protocol
+        return str(address)
+    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
