@@ -3,6 +3,7 @@
 from gateway.compat.convertapi.parameters.documents import OPENING, describe, described
 from gateway.compat.convertapi.parameters.draft import Draft
 from gateway.compat.convertapi.parameters.kinds import Choice, Colour, Flag, Whole
+from gateway.compat.convertapi.parameters.printing import printer
 from gateway.compat.convertapi.parameters.rendering import multipage
 from gateway.compat.convertapi.parameters.shared import (
     FILE,
@@ -21,6 +22,7 @@ from gateway.compat.convertapi.parameters.shared import (
     strip_metadata,
 )
 from gateway.compat.convertapi.parameters.terms import (
+    FIRST,
     LAST,
     Counterpart,
     Effect,
@@ -44,7 +46,7 @@ _VERSIONS: dict[str, str | None] = {
 _PDFA_VERSION = Parameter(
     name="PdfaVersion",
     kind=Choice(tuple(_VERSIONS)),
-    effect=Sets(option="standard", words=_VERSIONS, step=0),
+    effect=Sets(option="standard", words=_VERSIONS, step=FIRST),
     default="none",
     group="PDF",
 )
@@ -92,6 +94,7 @@ _TEXTS = Counterpart(
         ),
         _TOC,
         _PDFA,
+        *printer(FIRST),
     ),
     rules=(_archived, strip_metadata),
     also=("doc", "docm", "odt"),
@@ -123,6 +126,7 @@ _SLIDES = Counterpart(
         ),
         METADATA,
         _PDFA,
+        *printer(FIRST),
     ),
     rules=(_archived, strip_metadata),
     also=("ppt", "pptm", "pps"),
@@ -149,7 +153,7 @@ _SHEETS = (
         sources=("xlsx", "xlsb", "xltx"),
         target="pdf",
         steps=(To("pdf", "pdf"),),
-        parameters=(FILE, pages(), *_PRINTED),
+        parameters=(FILE, pages(), *_PRINTED, *printer(FIRST)),
         rules=(_archived, strip_metadata),
         also=("xls", "xlsm"),
         engines=_ENGINES,
@@ -162,6 +166,7 @@ _SHEETS = (
             FILE,
             never("Password", "a CSV has none"),
             *(one for one in _PRINTED if one is not PASSWORD),
+            *printer(LAST),
         ),
         rules=(_archived, strip_metadata),
         also=("tsv",),
