@@ -146,6 +146,7 @@ async def _admit(request: web.Request) -> None:
     if endpoint.access in {Access.CUSTOMER, Access.VISITOR}:
         caller = await _caller_of(request, endpoint)
         if caller is not None:
+            request[state.CALLER] = caller  # a refusal is theirs, too: for its log line
             request[state.CALLER] = permits.admit(request, caller, endpoint)
     elif endpoint.access is Access.OPERATOR:
         _check_operator(request)
