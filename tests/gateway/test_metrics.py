@@ -15,6 +15,7 @@ from engine.status import FamilyStatus
 from gateway import problems
 from gateway.admin import ADMIN_ROUTES
 from gateway.metrics import BUCKETS_S, CAUSES, OTHER, REASONS, _closed
+from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.routes import ROUTES
 from tests.gateway.operating import Operated, operated
 from tests.gateway.samples import document, picture, pixel_bomb
@@ -45,6 +46,8 @@ CLOSED = {
     "reason": {*REASONS, OTHER},
     "cause": {*CAUSES, OTHER},
     "version": {version("ephemera")},
+    "purpose": set(PURPOSES),
+    "outcome": set(OUTCOMES),
 }
 
 
