@@ -152,7 +152,9 @@ def _contents(contents: Iterable[Content], schemas: dict[Any, Json]) -> Json:
     described: Json = {}
     for one in contents:
         schema = schemas[one.type] if one.type is not None else one.schema
-        described[one.media_type] = {} if schema is None else {"schema": schema}
+        # A result of any kind may be JSON, and is then no string.
+        told = schema is not None and one.media_type != "*/*"
+        described[one.media_type] = {"schema": schema} if told else {}
     return described
 
 
