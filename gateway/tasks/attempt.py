@@ -179,7 +179,11 @@ class Workshop:
         self, claimed: Claimed, request: TaskRequest, hold: Hold, wiper: Wiper
     ) -> Sequence[Upload]:
         if request.files:
-            return await self._inputs.gathered(request.files, claimed.account_id, hold, wiper)
+            # ConvertAPI's clients convert what they have uploaded without a key.
+            owned = request.dialect != "convertapi"
+            return await self._inputs.gathered(
+                request.files, claimed.account_id, hold, wiper, owned=owned
+            )
         return self._room(claimed).uploads
 
     def _room(self, claimed: Claimed) -> Room:

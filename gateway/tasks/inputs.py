@@ -24,9 +24,18 @@ class Inputs:
         self._config = config
 
     async def gathered(
-        self, named: Sequence[str], account_id: int, hold: Hold, wiper: Wiper
+        self,
+        named: Sequence[str],
+        account_id: int,
+        hold: Hold,
+        wiper: Wiper,
+        *,
+        owned: bool = True,
     ) -> list[Upload]:
         """All of them, in their order; the wiper has them.
+
+        Files that are not `owned` may be another account's: who may convert them was decided when
+        the task was taken.
 
         Raises FileUnknown, FetchOff, FetchError, UploadTooLarge, MemoryFull.
         """
@@ -36,13 +45,13 @@ class Inputs:
             if URL_MARK in one:
                 upload = await self._fetched(one, account_id, hold, size)
             else:
-                upload = await self._stored(one, account_id, hold, size)
+                upload = await self._stored(one, account_id if owned else None, hold, size)
             wiper.add([upload.body])
             size += len(upload.body)
             found.append(upload)
         return found
 
-    async def _stored(self, handle: str, account_id: int, hold: Hold, before: int) -> Upload:
+    async def _stored(self, handle: str, account_id: int | None, hold: Hold, before: int) -> Upload:
         file = await self._files.open(handle, account_id)
         self._check(before + file.bytes)
         hold.grow_to(before + file.bytes)

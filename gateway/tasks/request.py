@@ -38,8 +38,8 @@ class TaskRequest(msgspec.Struct, frozen=True, kw_only=True):
     separate: bool = False
     # Their handles are 32 letters and digits.
     short: bool = False
-    # Whose words are used when it is answered; there, how the client called the target, and whether
-    # it wants the results themselves in place of their handles.
+    # Whose words are used when it is answered; there, the extension of the results, and whether the
+    # client wants the results themselves in place of their handles.
     dialect: Literal["native", "convertapi"] = "native"
     called: str | None = None
     inline: bool = False

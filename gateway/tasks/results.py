@@ -39,6 +39,8 @@ async def results_of(
     wiper.add(output.files)
     if request.separate:
         names = downloads.called(output.names, count, base, extension)
+        if request.dialect == "convertapi" and len(output.names) != count:
+            names = [f"{base}_{number}.{extension}" for number in range(count)]
         return [
             Result(name=_last(name), media_type=target.media_type, body=downloads.Kept([file]))
             for name, file in zip(names, output.files, strict=True)

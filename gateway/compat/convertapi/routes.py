@@ -29,7 +29,7 @@ FETCH_PROBLEMS: tuple[type[Exception], ...] = (
     gateway.FetchTooSlow,
     gateway.FetchCrowded,
 )
-_FORMATS = (
+FORMATS = (
     Parameter(
         name="source",
         place="path",
@@ -42,7 +42,7 @@ _FORMATS = (
 _CONVERTER = Parameter(
     name="converter", place="path", description="One of ConvertAPI's engines, where it has several."
 )
-_GENERAL = (
+GENERAL = (
     Parameter(
         name="StoreFile",
         place="query",
@@ -76,7 +76,7 @@ _CONVERTED = Answer(
         (converting.IGNORED, "Parameters that mean nothing here."),
     ),
 )
-_CONVERT_PROBLEMS = tuple(
+CONVERT_PROBLEMS = tuple(
     dict.fromkeys(
         (
             gateway.ParametersInvalid,
@@ -87,7 +87,7 @@ _CONVERT_PROBLEMS = tuple(
         )
     )
 )
-_BODIES = (
+BODIES = (
     Content(media_type="application/x-www-form-urlencoded", schema={"type": "object"}),
     Content(media_type="multipart/form-data", schema={"type": "object"}),
     Content(media_type="application/json", schema={"type": "object"}),
@@ -116,12 +116,12 @@ def _convert(
         description=_ABOUT,
         uploads=True,
         check=converting.check,
-        parameters=(*_FORMATS, *((_CONVERTER,) if engine_named else ()), *_GENERAL),
-        body=_BODIES if method == "POST" else (),
+        parameters=(*FORMATS, *((_CONVERTER,) if engine_named else ()), *GENERAL),
+        body=BODIES if method == "POST" else (),
         bodyless=True,
         answers=(_CONVERTED,),
         dialect=DIALECT,
-        problems=_CONVERT_PROBLEMS,
+        problems=CONVERT_PROBLEMS,
     )
 
 
@@ -175,6 +175,7 @@ _UPLOAD_PROBLEMS: tuple[type[Exception], ...] = (
     gateway.MemoryFull,
     gateway.ServiceDraining,
     gateway.VisitorQuotaExceeded,
+    gateway.VisitorsCrowded,
     engine.SourceEmpty,
     ledger.AccountFrozen,
     ledger.LedgerUnavailable,
@@ -225,6 +226,7 @@ def _fetch(*, named: bool) -> Endpoint:
             ledger.FileUnknown,
             gateway.ParametersInvalid,
             gateway.RangeUnsatisfiable,
+            gateway.VisitorsCrowded,
             gateway.MemoryFull,
             gateway.ServiceDraining,
             ledger.LedgerUnavailable,
