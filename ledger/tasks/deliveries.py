@@ -24,7 +24,7 @@ from ledger.tasks.sealed import callback_opened
 Clock = Callable[[], datetime | None]
 
 # Longer than any attempt (15 s), so that only a dead process's lapses.
-_LEASE = timedelta(seconds=60)
+_LEASE = timedelta(seconds=30)
 # Of one lane at a time: two, so that a single slow answer is no standstill.
 LANE_MAX = 2
 # Of all lanes of one account, so that sixteen hanging endpoints leave room for others.
