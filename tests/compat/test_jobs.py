@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from gateway.compat.convertapi import errors
 from tests.compat.remote import Remote
 from tests.gateway.samples import document, opened, picture
 from tests.gateway.service import PATIENCE_S, Customer, Reply, Service, until
@@ -237,3 +238,9 @@ async def test_a_job_that_is_forgotten_takes_its_results_along(
     ).status == 200
     assert (await ask(service, customer, job)).status == 404
     assert (await service.ask("HEAD", f"/d/{file['FileId']}")).status == 404
+
+
+async def test_a_job_that_took_too_long_says_so_as_a_conversion_does() -> None:
+    for code in ("conversion-timeout", "task-timeout"):
+        told = errors.told_of(code, "the 10 s were over")
+        assert (told.status, told.document.code) == (500, errors.TIMEOUT)

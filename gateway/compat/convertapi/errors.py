@@ -65,6 +65,7 @@ TABLE: Mapping[str, tuple[int, int]] = {
     "insufficient-credits": (401, NO_BALANCE),
     "account-frozen": (401, INACTIVE),
     "conversion-timeout": (500, TIMEOUT),
+    "task-timeout": (500, TIMEOUT),
     "conversion-crashed": (500, FAILED),
     "conversion-memory": (500, FAILED),
     "file-too-complex": (500, FAILED),
