@@ -6,13 +6,14 @@ add are observers, which are told of every stage of every conversion.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import msgspec
 from aiohttp import web
 
 from engine import registry
 from engine.engine import Engine
-from gateway import middleware, openapi, state
+from gateway import middleware, openapi, permits, state
 from gateway.api.formats import build_page
 from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
@@ -25,6 +26,10 @@ from gateway.receipt_desk import ReceiptDesk
 from gateway.receipt_keys import ReceiptKeys
 from gateway.routes import ROUTES, add_routes
 from gateway.stages import Observer
+from gateway.tasks.deliverer import Deliverer
+from gateway.tasks.parts import Parts
+from gateway.tasks.runner import Runner
+from gateway.tasks.stream import Streams
 from gateway.tokens.desk import TokenDesk
 from gateway.uploads import Memory
 from ledger.ledger import Ledger
@@ -83,13 +88,37 @@ def build(
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
     app[state.VISITORS] = Visitors(settings.convertapi, ledger.accounts)
+    app[state.STREAMS] = Streams(settings.tasks)
     app[state.OBSERVERS] = (metrics.observe, *observers)
     app[state.ENDPOINTS] = {row.handler: row for row in ROUTES}
     app[state.FORMATS_PAGE] = msgspec.json.encode(build_page())
     app[state.OPENAPI_PAGE] = openapi.encoded()
+    app[state.TASKS] = runner = Runner(
+        Parts(
+            settings=settings,
+            engine=engine,
+            ledger=ledger,
+            memory=memory,
+            door=door,
+            metrics=metrics,
+            outbound=app[state.OUTBOUND],
+            observers=app[state.OBSERVERS],
+            permit=permits.check,
+        )
+    )
+    deliverer = Deliverer(ledger, app[state.OUTBOUND].post, metrics.delivery_tried)
+    app.cleanup_ctx.append(partial(_with_tasks, runner, deliverer))
     app.on_response_prepare.append(middleware.prepared)
     add_routes(app.router)
     return app
+
+
+async def _with_tasks(
+    runner: Runner, deliverer: Deliverer, _app: web.Application
+) -> AsyncIterator[None]:
+    """Tasks run, and webhooks are called, while the application listens."""
+    async with runner.running(), deliverer.delivering():
+        yield
 
 
 def ledger_settings(
@@ -110,6 +139,9 @@ def ledger_settings(
         debit_lifetime_s=settings.engine.wait_max_s
         + longest_s
         + settings.download.total_s
+        # A task's result that waits in memory leaves its debit open.
+        + settings.tasks.memory_s
         + DEBIT_SLACK_S,
         files=settings.files,
+        tasks=settings.tasks,
     )

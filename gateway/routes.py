@@ -14,6 +14,7 @@ from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FILE_ROUTES
 from gateway.middleware import expectation
 from gateway.receipts import KeySet
+from gateway.task_routes import HOOK_ROUTES, TASK_ROUTES
 from gateway.token_routes import TOKEN_ROUTES
 from ledger import errors as ledger
 from ledger.accounts.rights import Scope
@@ -21,6 +22,8 @@ from ledger.accounts.rights import Scope
 ROUTES: tuple[Endpoint, ...] = (
     *CONVERSION_ROUTES,
     *FILE_ROUTES,
+    *TASK_ROUTES,
+    *HOOK_ROUTES,
     *TOKEN_ROUTES,
     *CONVERTAPI_ROUTES,
     Endpoint(

@@ -20,6 +20,9 @@ from gateway.outbound.client import Outbound
 from gateway.process import Process
 from gateway.receipt_desk import ReceiptDesk
 from gateway.stages import Observer, Trail
+from gateway.tasks.asked import TaskAsked
+from gateway.tasks.runner import Runner
+from gateway.tasks.stream import Streams
 from gateway.tokens.desk import TokenDesk
 from gateway.uploads import Memory
 from ledger.accounts.keys import Caller
@@ -34,6 +37,8 @@ DOOR = web.AppKey("door", Door)
 OPERATIONS = web.AppKey("operations", Operations)
 PROCESS = web.AppKey("process", Process)
 OUTBOUND = web.AppKey("outbound", Outbound)
+TASKS = web.AppKey("tasks", Runner)
+STREAMS = web.AppKey("streams", Streams)
 VISITORS = web.AppKey("visitors", Visitors)
 TOKEN_DESK = web.AppKey("token_desk", TokenDesk)
 RECEIPTS = web.AppKey("receipts", ReceiptDesk)
@@ -50,6 +55,7 @@ OPERATOR = web.RequestKey("operator", str)
 TRAIL = web.RequestKey("trail", Trail)
 # What the head asks for, where the endpoint checks that.
 ASKED = web.RequestKey("asked", Asked)
+TASK_ASKED = web.RequestKey("task_asked", TaskAsked)
 RESPONSE = web.RequestKey("response", web.StreamResponse)
 # The code of the problem a request ended in, for its log line.
 PROBLEM_CODE = web.RequestKey("problem_code", str)
