@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from gateway import errors as gateway
 from gateway.api import account, documents, formats, health
+from gateway.compat.convertapi.job_routes import JOB_ROUTES
 from gateway.compat.convertapi.routes import CONVERTAPI_ROUTES
 from gateway.conversion_routes import CONVERSION_ROUTES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
@@ -26,6 +27,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *HOOK_ROUTES,
     *TOKEN_ROUTES,
     *CONVERTAPI_ROUTES,
+    *JOB_ROUTES,
     Endpoint(
         method="GET",
         path="/v1/formats",
