@@ -174,6 +174,14 @@ class VisitorQuotaExceeded(GatewayError):
         self.retry_after_s = retry_after_s
 
 
+class VisitorsCrowded(GatewayError):
+    """As many files come and go without a key as may at once. A retry helps."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class TaskTimedOut(GatewayError):
     """A task took longer than its client gives it (`timeout_s`). Nothing was charged."""
 

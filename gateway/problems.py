@@ -106,6 +106,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     gateway.TaskUnfinished: Kind("task-unfinished", 409, "No result yet", retryable=True),
     gateway.TaskElsewhere: Kind("task-elsewhere", 421, "Result elsewhere", retryable=True),
     gateway.StreamsExceeded: Kind("too-many-streams", 429, "Too many streams", retryable=True),
+    gateway.VisitorsCrowded: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
     engine.FormatUnknown: Kind("format-unknown", 404, "Unknown format"),
     engine.ConversionUnsupported: Kind("conversion-unsupported", 422, "Unsupported conversion"),
     engine.OptionInvalid: Kind("option-invalid", 422, "Invalid option"),

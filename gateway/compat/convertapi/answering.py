@@ -1,13 +1,13 @@
 """What a finished conversion is answered with: JSON with ids or base64, the bytes, or parts.
 
 Nothing here holds a whole result: what is sent passes through one chunk, as it comes from its
-worker. Base64 is the exception that Python makes: the text of one chunk is `bytes`, which cannot be
-overwritten, and is freed with its turn.
+worker, and in base64 through the text of that chunk; both are wiped.
 """
 
-import binascii
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Self
 from urllib.parse import quote
 
 import msgspec
@@ -24,6 +24,8 @@ CHUNK_BYTES = 192 * 1024
 
 # The last field of a file, written by hand around its bytes.
 _DATA_BEGINS, _DATA_ENDS = b',"FileData":"', b'"}'
+
+_ENCODER = msgspec.json.Encoder()
 
 Read = Callable[[memoryview], Awaitable[None]]
 
@@ -103,8 +105,10 @@ class Inline:
         for number, file in enumerate(self._told.files):
             begin = msgspec.json.encode(file).removesuffix(b"}") + _DATA_BEGINS
             yield memoryview(b"," + begin if number else begin)
-            async for piece in _pieces(self._read, file.file_size):
-                yield memoryview(binascii.b2a_base64(piece, newline=False))
+            async with aclosing(_pieces(self._read, file.file_size)) as pieces:
+                with _Base64() as text:
+                    async for piece in pieces:
+                        yield text.of(piece)
             yield memoryview(_DATA_ENDS)
         yield memoryview(b"]}")
 
@@ -140,8 +144,9 @@ class Mixed:
         """The parts in order."""
         for head, file in zip(self._heads, self._files, strict=True):
             yield memoryview(head)
-            async for piece in _pieces(self._read, file.file_size):
-                yield piece
+            async with aclosing(_pieces(self._read, file.file_size)) as pieces:
+                async for piece in pieces:
+                    yield piece
             yield memoryview(b"\r\n")
         yield memoryview(self._end)
 
@@ -163,6 +168,34 @@ def _extended(name: str) -> str:
     """With `filename*` also where ASCII would do: the command line client reads only that."""
     told = downloads.disposition(name)
     return told if "filename*" in told else f"{told}; filename*=UTF-8''{quote(name)}"
+
+
+class _Base64:
+    """Pieces as text in one room, wiped at the end.
+
+    `binascii` gives `bytes`, which cannot be overwritten; the JSON encoder writes into what it is
+    given. It may move a room at its first use, which is therefore one with zeros.
+    """
+
+    def __init__(self) -> None:
+        self._room = bytearray()
+        self._bytes = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        wipe(self._room)
+
+    def of(self, piece: memoryview) -> memoryview:
+        """Valid until the next call. All pieces but the last have 3n bytes."""
+        if len(piece) != self._bytes:
+            wipe(self._room)
+            self._room, self._bytes = bytearray(), len(piece)
+            _ENCODER.encode_into(bytes(len(piece)), self._room)
+        _ENCODER.encode_into(piece, self._room)
+        # Without the quotes.
+        return memoryview(self._room)[1:-1]
 
 
 async def _pieces(read: Read, size: int) -> AsyncGenerator[memoryview, None]:

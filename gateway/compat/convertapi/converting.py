@@ -8,8 +8,8 @@ kept inside the debit, and taken back with it (`gateway/storing.py` has the rule
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from functools import partial
 
 import msgspec
@@ -22,6 +22,7 @@ from engine.job import Job, Output
 from engine.passage import Delivery
 from engine.pipeline import Pipeline, Step
 from gateway import downloads, permits, state
+from gateway.addresses import client_address
 from gateway.api.pipelines import STEPS_MAX_S
 from gateway.compat.convertapi import answering, auth, names, references, request
 from gateway.compat.convertapi.answering import ConvertAnswer, FileAnswer
@@ -32,6 +33,7 @@ from gateway.compat.convertapi.fields import Fields
 from gateway.compat.convertapi.general import JSON, OCTETS, PARTS, General, answer_type
 from gateway.compat.convertapi.parameters.resolve import resolve
 from gateway.compat.convertapi.parameters.table import WILD
+from gateway.compat.convertapi.visitors import network_of
 from gateway.errors import MethodNotAllowed
 from gateway.pricing import price, price_of_steps
 from gateway.stages import Stage
@@ -72,7 +74,8 @@ async def convert(asked: web.Request) -> web.StreamResponse:
     """`POST /convert/{source}/to/{target}`."""
     app, trail = asked.app, asked[state.TRAIL]
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
-        call, general = await request.taken(asked, hold, wiper, partial(_identify, asked))
+        with _unknown(asked):
+            call, general = await request.taken(asked, hold, wiper, partial(_identify, asked))
         trail.reached(Stage.READ)
         async with within(general.timeout_s) as clock:
             ready = await readied(asked, call, hold, wiper)
@@ -303,6 +306,16 @@ def media_type_of(name: str, target: str) -> str:
     if extension in row.extensions:
         return row.media_type
     return next((one.media_type for one in formats.FORMATS if extension in one.extensions), OCTETS)
+
+
+@contextmanager
+def _unknown(asked: web.Request) -> Iterator[None]:
+    """Read as a visitor what may say who it is from. Raises VisitorsCrowded."""
+    if state.CALLER in asked:
+        yield
+        return
+    with asked.app[state.VISITORS].enter(network_of(client_address(asked))):
+        yield
 
 
 async def _identify(asked: web.Request, fields: Fields) -> None:

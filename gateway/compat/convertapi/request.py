@@ -9,7 +9,8 @@
 The query counts in all of them. A Content-Disposition of the request itself makes the body a file,
 whatever its Content-Type says: a JSON document is converted like any other. Bytes of files are
 gathered in memory that the request's `Wiper` wipes. Where a form carries the credentials, they have
-to come before the first file: of somebody unknown no file is gathered.
+to come before the first file: of somebody unknown no file is gathered, and no memory is kept for
+what a form announces before it is there.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
@@ -34,7 +35,7 @@ from gateway.errors import (
     UploadTooLarge,
 )
 from gateway.multipart import MultipartBroken, PartHead, Parts
-from gateway.uploads import Hold
+from gateway.uploads import Hold, Memory
 from gateway.wiping import Gathering, Wiper
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -80,8 +81,9 @@ async def taken(
     await identify(fields)
     general = general_of(fields)
     parts = [one for values in fields.values.values() for one in values if isinstance(one, Part)]
-    if len(parts) > request.app[state.SETTINGS].upload.files_max:
-        raise _too_many(request)
+    most = request.app[state.SETTINGS].upload.files_max
+    if len(parts) > most:
+        raise _too_many(most)
     return (
         Call(
             source=request.match_info["source"].lower(),
@@ -193,30 +195,60 @@ async def _parts(
     """Text and files of a form."""
     config = request.app[state.SETTINGS].upload
     boundary = parse_mimetype(request.headers[hdrs.CONTENT_TYPE]).parameters.get("boundary", "")
-    fields: list[Field] = []
-    text_bytes, files = 0, 0
+    form = _Form(hold, wiper, files_max=config.files_max)
     try:
-        async with aclosing(uploads.arriving(request, config, hold)) as body:
-            with Parts(body, boundary) as parts:
-                async for head in _heads(parts):
-                    if _is_file(head):
-                        files += 1
-                        if files > config.files_max:
-                            raise _too_many(request)
-                        if files == 1:
-                            await identify(collected([*query, *fields]))
-                        whole = await _part(parts, wiper)
-                        value: Value = Part(body=whole, name=_part_name(head))
-                    else:
-                        whole = await _part(parts, wiper, bytes_max=TEXT_BYTES_MAX - text_bytes)
-                        text_bytes += len(whole)
-                        value = _text(whole)
-                    fields.append(Field(head.name or "", value))
-                    if len(fields) > FIELDS_MAX:
-                        raise RequestMalformed(f"a form has at most {FIELDS_MAX} fields")
+        # Counted for its limit only; what is gathered is held part by part.
+        with Memory(config.bytes_max).hold() as passing:
+            async with aclosing(uploads.arriving(request, config, passing)) as body:
+                with Parts(body, boundary) as parts:
+                    async for head in _heads(parts):
+                        if _is_file(head) and not form.files:
+                            await identify(collected([*query, *form.fields]))
+                        await form.add(head, parts)
     except MultipartBroken as error:
         raise RequestMalformed(f"the {uploads.MULTIPART} body is broken: {error}") from error
-    return fields
+    return form.fields
+
+
+class _Form:
+    """What has come of a form."""
+
+    def __init__(self, hold: Hold, wiper: Wiper, *, files_max: int) -> None:
+        self.fields: list[Field] = []
+        self.files = 0
+        self._text_bytes = 0
+        self._hold = hold
+        self._wiper = wiper
+        self._files_max = files_max
+
+    async def add(self, head: PartHead, parts: Parts) -> None:
+        """Take one part in. Raises UploadTooLarge, UploadPartsExceeded, RequestMalformed."""
+        if len(self.fields) >= FIELDS_MAX:
+            raise RequestMalformed(f"a form has at most {FIELDS_MAX} fields")
+        if _is_file(head):
+            self.files += 1
+            if self.files > self._files_max:
+                raise _too_many(self._files_max)
+            value: Value = Part(body=await self._whole(parts), name=_part_name(head))
+        else:
+            whole = await self._whole(parts, TEXT_BYTES_MAX - self._text_bytes)
+            self._text_bytes += len(whole)
+            value = _text(whole)
+        self.fields.append(Field(head.name or "", value))
+
+    async def _whole(self, parts: Parts, bytes_max: int | None = None) -> bytearray:
+        whole = Gathering(0)
+        try:
+            while chunk := await parts.chunk():
+                self._hold.take(len(chunk))
+                whole.add(chunk)
+                if bytes_max is not None and len(whole) > bytes_max:
+                    raise _too_long(TEXT_BYTES_MAX)
+            body = whole.whole()
+        finally:
+            whole.wipe()
+        self._wiper.add([body])
+        return body
 
 
 async def _heads(parts: Parts) -> AsyncGenerator[PartHead, None]:
@@ -226,21 +258,6 @@ async def _heads(parts: Parts) -> AsyncGenerator[PartHead, None]:
             if encoding not in _PLAIN_ENCODINGS:
                 raise MediaTypeUnsupported(f"a part's {header} is not taken: send the plain bytes")
         yield head
-
-
-async def _part(parts: Parts, wiper: Wiper, *, bytes_max: int | None = None) -> bytearray:
-    """One part's bytes; what it holds of the memory is counted as the body arrives."""
-    whole = Gathering(0)
-    try:
-        while chunk := await parts.chunk():
-            whole.add(chunk)
-            if bytes_max is not None and len(whole) > bytes_max:
-                raise _too_long(TEXT_BYTES_MAX)
-        body = whole.whole()
-    finally:
-        whole.wipe()
-    wiper.add([body])
-    return body
 
 
 def _is_file(head: PartHead) -> bool:
@@ -302,6 +319,5 @@ def _too_long(bytes_max: int) -> UploadTooLarge:
     return UploadTooLarge(f"a form's text has at most {bytes_max} bytes; send files as parts")
 
 
-def _too_many(request: web.Request) -> UploadPartsExceeded:
-    most = request.app[state.SETTINGS].upload.files_max
+def _too_many(most: int) -> UploadPartsExceeded:
     return UploadPartsExceeded(f"one request converts at most {most} files")

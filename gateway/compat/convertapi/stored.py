@@ -10,8 +10,10 @@ is shut into a sandbox of its own where it is to be looked at.
 from aiohttp import web
 
 from gateway import state, storing
+from gateway.addresses import client_address
 from gateway.api import files as native
 from gateway.compat.convertapi import answering
+from gateway.compat.convertapi.visitors import network_of
 from gateway.errors import ParametersInvalid
 from ledger.errors import FileUnknown
 from ledger.files.handle import parse_short_handle
@@ -25,7 +27,12 @@ _SHUT = "sandbox; default-src 'none'"
 async def fetch(asked: web.Request) -> web.StreamResponse:
     """`GET|HEAD /d/{id}`: the file or a part of it."""
     app, kind = asked.app, _disposition(asked)
-    with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold:
+    address = network_of(client_address(asked))
+    with (
+        app[state.DOOR].enter(),
+        app[state.VISITORS].enter(address),
+        app[state.MEMORY].hold() as hold,
+    ):
         hold.take(storing.HELD_BYTES)
         file = await app[state.LEDGER].files.open(_handle(asked))
         shown = answering.disposition(native.shown_name(file), kind)

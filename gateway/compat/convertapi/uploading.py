@@ -119,7 +119,8 @@ async def _storing(
             yield writer, _unlimited, _Tell(asked, writer, files.limits.lifetime_s)
         return
     lifetime_s = min(visitors.config.visitor_lifetime_s, files.limits.lifetime_s_max)
-    with visitors.share(network_of(client_address(asked))) as share:
+    address = network_of(client_address(asked))
+    with visitors.enter(address), visitors.share(address) as share:
         visitors.check(share.address, expected or 0)
         owner = await visitors.account_id()
         try:

@@ -6,6 +6,9 @@ upload: it counts against the store's limits as any account does, so all visitor
 take more than one customer's room; it has no credits and no key; and freezing it turns such uploads
 away. Its files are opened by whoever has their ids.
 
+Who shows no key holds memory all the same while a file is sent or fetched. So only so many of them
+are inside at once, and the rest of the memory is for customers.
+
 How much one address has stored is counted here, in this process, and written down nowhere: an
 address of a person is none of the ledger's business. Several gateways each allow as much; the
 account's own limit holds for all of them together.
@@ -14,12 +17,13 @@ account's own limit holds for all of them together.
 import asyncio
 import ipaddress
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
 
-from gateway.errors import VisitorQuotaExceeded
+from gateway.errors import VisitorQuotaExceeded, VisitorsCrowded
 from ledger.accounts.accounts import Accounts
 from ledger.errors import NameTaken
 from ledger.files.limits import LIFETIME_S_MAX
@@ -27,6 +31,8 @@ from ledger.files.limits import LIFETIME_S_MAX
 ACCOUNT_NAME = "convertapi: uploads without a key"
 # A provider gives a household a whole network of IPv6; counting single addresses counts nothing.
 IPV6_PREFIX = 64
+# A file of a few megabytes comes and goes in less.
+CROWDED_S = 2.0
 # Beyond so many addresses at one time the oldest are looked at for what has expired.
 ADDRESSES_MAX = 10_000
 
@@ -42,6 +48,11 @@ class ConvertApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     visitor_files_max: int = 200
     # Four of the largest files.
     visitor_bytes_max: int = 1024**3
+    # Uploads, downloads and forms whose sender is not known yet: each holds 2 MiB, so all of them
+    # a quarter of the memory (`upload.in_flight_bytes_max`).
+    visitors_at_once_max: int = 128
+    # Of one address: a program that fetches its hundred results together.
+    visitor_at_once_max: int = 64
     # An upload is converted within minutes.
     visitor_lifetime_s: float = 3600.0
 
@@ -49,6 +60,8 @@ class ConvertApiConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Raise ValueError for what is no limit, or breaks the promise of the store."""
         if min(self.visitor_files_max, self.visitor_bytes_max) < 0:
             raise ValueError("visitor_files_max and visitor_bytes_max are 0 or more")
+        if not 1 <= self.visitor_at_once_max <= self.visitors_at_once_max:
+            raise ValueError("visitor_at_once_max is 1 or more, and no more than of all together")
         if not 0 < self.visitor_lifetime_s <= LIFETIME_S_MAX:
             raise ValueError("visitor_lifetime_s is above 0, and at most 3 hours")
 
@@ -83,6 +96,7 @@ class Visitors:
         self._account_id: int | None = None
         self._making = asyncio.Lock()
         self._shares: dict[str, list[Share]] = {}
+        self._inside: Counter[str] = Counter()
 
     async def find(self) -> int | None:
         """The account, None before the first upload of all."""
@@ -100,6 +114,23 @@ class Visitors:
                     self._account_id = (await self._accounts.create(ACCOUNT_NAME)).id
                 found = await self.find()
             return found
+
+    @contextmanager
+    def enter(self, address: str) -> Iterator[None]:
+        """Be inside for the block. Raises VisitorsCrowded."""
+        crowded = self._inside.total() >= self.config.visitors_at_once_max
+        if crowded or self._inside[address] >= self.config.visitor_at_once_max:
+            raise VisitorsCrowded(
+                "as many files come and go without a key as may at once; try again in a moment",
+                retry_after_s=CROWDED_S,
+            )
+        self._inside[address] += 1
+        try:
+            yield
+        finally:
+            self._inside[address] -= 1
+            if not self._inside[address]:
+                del self._inside[address]
 
     @contextmanager
     def share(self, address: str) -> Iterator[Share]:
