@@ -148,7 +148,7 @@ def check_formats(operations: tuple[str, ...]) -> None:
 
 def moment(when: datetime | None) -> str | None:
     """A time as RFC 3339 has it."""
-    return when and when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if when is None else when.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 async def _named(request: web.Request) -> ApiKey:

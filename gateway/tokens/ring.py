@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 from joserfc.jwk import OKPKey
@@ -12,7 +13,7 @@ from ledger.accounts.tokens import Tokens
 
 # Changes are announced; this is how long one is unheard of at most.
 _BELIEVED_S = 60.0
-_CURVE = "Ed25519"
+_CURVE: Literal["Ed25519"] = "Ed25519"
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):

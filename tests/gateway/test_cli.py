@@ -51,7 +51,7 @@ async def test_a_key_is_made_shown_once_and_revoked(home: Path, database: dict[s
     made = run("keys", "create", "Ada", "--label", "laptop", home=home, environ=database)
     secret = made.stdout.decode().strip()
     listed = run("keys", "list", "Ada", home=home, environ=database).stdout.decode()
-    prefix, label, _, revoked = listed.strip().split("\t")
+    prefix, label, *_, revoked = listed.strip().split("\t")
     assert (label, revoked) == ("laptop", "-")
     assert secret.startswith(prefix)
     assert secret not in listed
