@@ -44,6 +44,7 @@ from ledger.errors import LedgerUnavailable
 from ledger.files.files import Files
 from ledger.files.sweeper import FileSweeper
 from ledger.migrate import demand_schema
+from ledger.resealing import Resealing
 from ledger.settings import LedgerSettings
 from ledger.tasks.deliveries import Deliveries
 from ledger.tasks.hooks import Hooks
@@ -65,6 +66,7 @@ class Ledger:
         actions: Actions,
         files: Files,
         envelope: Envelope,
+        resealing: Resealing,
         file_sweeper: FileSweeper,
         tasks: Tasks,
         hooks: Hooks,
@@ -82,6 +84,7 @@ class Ledger:
         self.actions = actions
         self.files = files
         self.envelope = envelope
+        self.resealing = resealing
         self.file_sweeper = file_sweeper
         self.tasks = tasks
         self.hooks = hooks
@@ -142,6 +145,7 @@ class Ledger:
                 actions=Actions(database),
                 files=Files(database, settings.files),
                 envelope=envelope,
+                resealing=Resealing(database, envelope),
                 file_sweeper=file_sweeper,
                 tasks=tasks,
                 hooks=Hooks(database, envelope, settings.tasks),

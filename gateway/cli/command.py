@@ -11,12 +11,14 @@ from gateway.cli import (
     audit,
     convert,
     doctor,
+    envelope,
     keys,
     ledger,
     migrate,
     ops,
     receipt,
     serve,
+    tokens,
 )
 from gateway.cli.terminal import Exit, complain, exit_for
 from gateway.errors import GatewayError
@@ -33,6 +35,8 @@ app.command(convert.convert)
 app.command(doctor.doctor)
 app.command(accounts.app)
 app.command(keys.app)
+app.command(tokens.app)
+app.command(envelope.app)
 app.command(ops.app)
 app.command(audit.app)
 app.command(ledger.app)
