@@ -63,6 +63,7 @@ TABLE: Mapping[str, tuple[int, int]] = {
     "key-refused": (401, BAD_SECRET),
     "account-unknown": (401, BAD_SECRET),
     "insufficient-credits": (401, NO_BALANCE),
+    "key-cap-reached": (401, NO_BALANCE),
     "account-frozen": (401, INACTIVE),
     "conversion-timeout": (500, TIMEOUT),
     "task-timeout": (500, TIMEOUT),
