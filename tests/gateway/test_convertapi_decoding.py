@@ -226,6 +226,13 @@ def test_what_is_empty_counts_as_left_out() -> None:
     assert settings(Timeout="", StoreFile="", FileName="", download="") == General()
 
 
+def test_a_job_of_the_old_kind_is_refused() -> None:
+    with pytest.raises(ParametersInvalid) as caught:
+        settings(Async="True")
+    assert set(caught.value.parameters) == {"Async"}
+    assert settings(Async="false") == General()
+
+
 @pytest.mark.parametrize("timeout", ["9", "1201", "-10", "1e3", "٣٣", "10.5", "9" * 400])
 def test_a_timeout_that_cannot_be_is_refused(timeout: str) -> None:
     with pytest.raises(ParametersInvalid) as caught:

@@ -257,6 +257,7 @@ async def test_5009_and_50010_for_what_names_no_file(service: Service, customer:
         (f"{service.url}/d/{'a' * 32}", 5009),
         ("file:///etc/passwd", 50010),
         ("ftp://example.com/x", 50010),
+        ("www.example.com", 50010),
     ):
         reply = await service.ask(
             "POST", "/convert/png/to/jpg", data={"File": value}, headers=customer.headers

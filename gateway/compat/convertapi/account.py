@@ -22,7 +22,7 @@ from ledger.credits.history import Usage
 _CHARGED = frozenset({"consumption", "refund"})
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+class UserPage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """The account of the key that asks."""
 
     # The key by its name; it is shown once, when it is made.
@@ -38,7 +38,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     status: str
 
 
-class Day(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+class DayLine(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """What was used on one day of UTC."""
 
     date: str
@@ -56,7 +56,7 @@ async def show(asked: web.Request) -> web.StreamResponse:
     first = account.created_at.astimezone(UTC).date()
     usage = await ledger.usage(account.id, first, _today(), by_day=False)
     consumed = _consumed(usage)
-    user = User(
+    user = UserPage(
         secret=caller.key_id,
         api_key=account.id,
         active=account.status == "active",
@@ -85,14 +85,14 @@ async def statistic(asked: web.Request) -> web.StreamResponse:
     return encoded(msgspec.json.encode(days))
 
 
-def days_of(usage: Iterable[Usage]) -> list[Day]:
+def days_of(usage: Iterable[Usage]) -> list[DayLine]:
     """Days with conversions on them, the oldest first. Pure."""
     by_day: dict[date, list[Usage]] = {}
     for one in usage:
         if one.day is not None and one.kind in _CHARGED:
             by_day.setdefault(one.day, []).append(one)
     return [
-        Day(
+        DayLine(
             date=day.isoformat(),
             conversions=_count(lines, "consumption"),
             refunded=_count(lines, "refund"),
@@ -111,10 +111,10 @@ def _count(usage: Iterable[Usage], kind: str) -> int:
     return sum(one.entries for one in usage if one.kind == kind)
 
 
-def _rows(days: Sequence[Day]) -> str:
+def _rows(days: Sequence[DayLine]) -> str:
     text = io.StringIO()
     rows = csv.writer(text)
-    rows.writerow([field.encode_name for field in msgspec.structs.fields(Day)])
+    rows.writerow([field.encode_name for field in msgspec.structs.fields(DayLine)])
     rows.writerows(msgspec.structs.astuple(day) for day in days)
     return text.getvalue()
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway import permits, problems, state
 from gateway.compat.convertapi import auth, errors, request
-from gateway.compat.convertapi.errors import Attempt, Document
+from gateway.compat.convertapi.errors import Attempt, Refusal
 from gateway.endpoint import Access
 from ledger.accounts.keys import Caller
 
@@ -19,7 +19,7 @@ class ConvertApi:
     """The dialect of all rows of this surface."""
 
     media_type: str = errors.MEDIA_TYPE
-    document: Any = Document
+    document: Any = Refusal
 
     async def caller(self, asked: web.Request, access: Access) -> Caller | None:
         """Who asks. None where nobody has to, or where the body may still say.

@@ -28,7 +28,7 @@ NO_IMAGES, NOTHING_INSIDE, UNEXPECTED = 50013, 50020, 50050
 VALIDATION = "Parameter validation error."
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The body of every refusal."""
 
     code: int
@@ -41,7 +41,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal with its status."""
 
     status: int
-    document: Document
+    document: Refusal
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ _UNAUTHORISED = range(4010, 4020)
 def told(error: BaseException, attempt: Attempt = _NOTHING) -> Told:
     """One error as ConvertAPI tells it."""
     if isinstance(error, SurfaceRefused):
-        document = Document(code=error.code, message=str(error))
+        document = Refusal(code=error.code, message=str(error))
         return Told(status=status_of(error.code), document=document)
     if isinstance(error, ParametersInvalid):
         invalid = {name: list(reasons) for name, reasons in error.parameters.items()}
@@ -130,7 +130,7 @@ def told_of(
         sentence, invalid = VALIDATION, {match[1]: [match[2]]}
     elif problem == "file-count-invalid":
         sentence, invalid = VALIDATION, {"Files": [sentence]}
-    document = Document(code=code, message=sentence, invalid_parameters=dict(invalid or {}))
+    document = Refusal(code=code, message=sentence, invalid_parameters=dict(invalid or {}))
     return Told(status=status, document=document)
 
 

@@ -30,9 +30,10 @@ class General(msgspec.Struct, frozen=True, kw_only=True):
     store: bool = False
     # The first result as it is, with this disposition.
     download: Literal["attachment", "inline"] | None = None
-    # Of an asynchronous conversion, as they were given.
+    # Of an asynchronous conversion, as they were given; `Async` as it was said before 2022.
     job_id: str | None = None
     webhook: str | None = None
+    asynchronous: bool = False
 
 
 def general_of(fields: Fields) -> General:
@@ -42,6 +43,9 @@ def general_of(fields: Fields) -> General:
         fields.take(name)
     timeout, store = fields.take("timeout"), (fields.take("storefile") or "false").lower()
     file_name, download = fields.take("filename"), fields.take("download")
+    if (fields.take("async") or "false").lower() not in _FALSE:
+        # Of before 2022; answered at once it would be read as a job that never ends.
+        wrong["Async"] = ["The value must be false: POST /async/convert/{from}/to/{to} instead."]
     if timeout is not None and not _is_timeout(timeout):
         wrong["Timeout"] = [f"The value must be between {TIMEOUT_S_MIN} and {TIMEOUT_S_MAX}."]
     if store not in _TRUE | _FALSE:
@@ -60,7 +64,24 @@ def general_of(fields: Fields) -> General:
         download="attachment" if disposition == "attachment" else _inline(disposition),
         job_id=fields.take("jobid"),
         webhook=fields.take("webhook"),
+        asynchronous=(fields.take("async") or "false").lower() not in _FALSE,
     )
+
+
+def demand_at_once(general: General) -> None:
+    """Refuse on the address that waits what belongs to the one that does not.
+
+    Raises ParametersInvalid.
+    """
+    given = {
+        "Async": general.asynchronous,
+        "JobId": general.job_id is not None,
+        "WebHook": general.webhook is not None,
+    }
+    reason = "POST to /async/convert/{from}/to/{to} instead, and ask at /async/job/{JobId}."
+    wrong = {name: [reason] for name, said in given.items() if said}
+    if wrong:
+        raise ParametersInvalid(wrong)
 
 
 def answer_type(accept: str, general: General) -> str:

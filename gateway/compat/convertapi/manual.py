@@ -78,7 +78,7 @@ ENDPOINTS = (
     (
         "`?Async=true`, GET `/job/{id}`",
         "refused",
-        "404: ConvertAPI's way of before 2022; `/async` has taken its place.",
+        "400, and 404: ConvertAPI's way of before 2022; `/async` has taken its place.",
     ),
     (
         "`integration.convertapi.com/s3/upload`",

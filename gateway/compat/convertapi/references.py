@@ -28,6 +28,8 @@ from ledger.files.files import StoredFile
 from ledger.files.handle import parse_handle
 
 _OWN = re.compile(r"/d/([a-z0-9]{32})(?:/[^/]*)?")
+# What was meant to be an address, and is none that is taken: another scheme, or none at all.
+_LINK = re.compile(r"[:/.]")
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -98,7 +100,7 @@ async def stored_of(request: web.Request, text: str) -> StoredFile | None:
                 raise _bad_id() from error
     if is_url:
         return None
-    if ":" in text:
+    if _LINK.search(text):
         raise SurfaceRefused(
             "the value is neither the id of a file nor an http(s) URL", code=errors.BAD_LINK
         )

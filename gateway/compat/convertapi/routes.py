@@ -300,7 +300,9 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
         tag=TAG,
         summary="The key's account, in ConvertAPI's words",
         answers=(
-            Answer(status=200, description="The account.", content=(Content(type=account.User),)),
+            Answer(
+                status=200, description="The account.", content=(Content(type=account.UserPage),)
+            ),
         ),
         dialect=DIALECT,
         problems=(ledger.LedgerUnavailable,),
@@ -328,7 +330,7 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
                 status=200,
                 description="Days on which something was converted, the oldest first.",
                 content=(
-                    Content(type=list[account.Day]),
+                    Content(type=list[account.DayLine]),
                     Content(media_type=CSV, schema={"type": "string"}),
                 ),
             ),
