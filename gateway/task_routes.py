@@ -214,7 +214,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
             Answer(
                 status=200,
                 description="Events, until the task is over.",
-                content=(Content(media_type=stream.MEDIA_TYPE, schema={"type": "string"}),),
+                content=(Content(media_type=stream.MEDIA_TYPE),),
             ),
         ),
         problems=(ledger.TaskUnknown, gateway.StreamsExceeded, ledger.LedgerUnavailable),
