@@ -49,8 +49,26 @@ async def _sing(url: str, key: str) -> str:
             (f"/{CANARY}", CANARY.encode(), {}),
             ("/v1/formats", CANARY.encode(), {"Authorization": f"Bearer {CANARY}"}),
             ("/v1/account", b"", {"Expect": CANARY}),
+            *_convertapi(key, named),
         ):
             async with client.post(path, data=body, headers=more) as response:
                 await response.read()
         async with client.get("/metrics") as response:
             return await response.text()
+
+
+def _convertapi(key: str, named: dict[str, str]) -> tuple[tuple[str, object, dict[str, str]], ...]:
+    """The same in the places of the compatible surface, keys in the address among them."""
+    nobody = {"Authorization": ""}
+    form = {"File": CANARY, "Secret": key, CANARY: CANARY}
+    return (
+        (f"/convert/png/to/jpg?Secret={key}&{CANARY}={CANARY}", picture(), named | nobody),
+        (f"/convert/png/to/jpg?Token={CANARY}&FileName={CANARY}", picture(), named | nobody),
+        (f"/convert/pdf/to/jpg?Password={CANARY}x", document(locked_by=CANARY), named),
+        (f"/convert/{CANARY}/to/{CANARY}?StoreFile={CANARY}", picture(), named),
+        (f"/convert/png/to/jpg?File=https://{CANARY}.example/{CANARY}", b"", {}),
+        ("/convert/png/to/jpg", form, nobody),
+        (f"/upload?filename={CANARY}.txt", CANARY.encode(), nobody),
+        (f"/upload-from-url?url=https://{CANARY}.example/", b"", {}),
+        (f"/d/{CANARY}/{CANARY}", b"", {}),
+    )

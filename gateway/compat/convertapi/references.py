@@ -7,12 +7,11 @@ account or from those that were uploaded by nobody in particular; all others do 
 
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import aclosing
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from gateway import state, storing
+from gateway import fetching, state, storing
 from gateway.compat.convertapi import errors
 from gateway.compat.convertapi.call import Call, Part, Value
 from gateway.errors import (
@@ -22,7 +21,7 @@ from gateway.errors import (
     UploadTooLarge,
 )
 from gateway.uploads import Hold, Upload
-from gateway.wiping import Gathering, Wiper
+from gateway.wiping import Wiper
 from ledger.errors import FileUnknown
 from ledger.files.files import StoredFile
 from ledger.files.handle import parse_handle
@@ -110,11 +109,13 @@ async def stored_of(request: web.Request, text: str) -> StoredFile | None:
 async def _of_text(
     request: web.Request, text: str, before: Iterable[Upload], hold: Hold, wiper: Wiper
 ) -> Upload:
-    room = request.app[state.SETTINGS].upload.bytes_max - sum(len(one.body) for one in before)
     file = await stored_of(request, text)
-    if file is not None:
-        return await _stored(file, room, hold, wiper)
-    return await _fetched(request, text, room, hold, wiper)
+    if file is None:
+        (fetched,) = await fetching.gathered(request, (text,), hold)
+        wiper.add([fetched.body])
+        return fetched
+    room = request.app[state.SETTINGS].upload.bytes_max - sum(len(one.body) for one in before)
+    return await _stored(file, room, hold, wiper)
 
 
 async def _stored(file: StoredFile, room: int, hold: Hold, wiper: Wiper) -> Upload:
@@ -124,26 +125,6 @@ async def _stored(file: StoredFile, room: int, hold: Hold, wiper: Wiper) -> Uplo
     (upload,) = await storing.gathered([file])
     wiper.add([upload.body])
     return upload
-
-
-async def _fetched(request: web.Request, url: str, room: int, hold: Hold, wiper: Wiper) -> Upload:
-    outbound, account_id = request.app[state.OUTBOUND], request[state.CALLER].account_id
-    async with outbound.fetch(url, account_id=account_id) as fetched:
-        if (fetched.announced or 0) > room:
-            raise _too_large()
-        whole = Gathering(fetched.announced or 0)
-        try:
-            async with aclosing(fetched.pieces) as pieces:
-                async for piece in pieces:
-                    if len(whole) + len(piece) > room:
-                        raise _too_large()
-                    hold.take(len(piece))
-                    whole.add(piece)
-            body = whole.whole()
-        finally:
-            whole.wipe()
-        wiper.add([body])
-        return Upload(body=body, name=fetched.name)
 
 
 def _is_here(request: web.Request, url: str) -> bool:
