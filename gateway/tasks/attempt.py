@@ -62,6 +62,8 @@ class Attempt:
         self.request = request
         self.stage = "starting"
         self.progress = 0.0
+        # What is tried, once that is known.
+        self.converter = ""
         # Somebody else decided: cancelled, or another attempt runs.
         self.lost = False
         # Its end is recorded.
@@ -106,6 +108,7 @@ class Workshop:
             uploads = await self._uploads(claimed, request, hold, wiper)
             trail.reached(Stage.READ)
             plan = _planned(request, uploads)
+            attempt.converter = plan.jobs[0].converter
             self._parts.permit(request.terms, plan.jobs)
             for job in plan.jobs:
                 self._engine.check_room(job.family, account=str(claimed.account_id))

@@ -79,6 +79,9 @@ class TaskOutcome(msgspec.Struct, frozen=True, kw_only=True):
     # As the request had it.
     inline: bool = False
     problem: Problem | None = None
+    # Of a problem: what was tried, and whether a password was given.
+    converter: str = ""
+    with_password: bool = False
 
 
 def request_of(encoded: bytes) -> TaskRequest:

@@ -277,7 +277,13 @@ class Runner:
         return End(
             state=ended,
             reason=kind.code,
-            outcome=msgspec.msgpack.encode(TaskOutcome(problem=problem)),
+            outcome=msgspec.msgpack.encode(
+                TaskOutcome(
+                    problem=problem,
+                    converter=attempt.converter,
+                    with_password="password" in attempt.request.options,
+                )
+            ),
             results=(),
             code=kind.code,
             keep_s=self._config.remembered_s,

@@ -125,6 +125,23 @@ async def test_what_cannot_be_converted_is_refused_at_once(
     assert await service.kinds(customer) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("JobId", MINE), ("WebHook", "https://example.com/"), ("Async", "true")]
+)
+async def test_who_waits_for_the_answer_cannot_ask_for_a_job(
+    service: Service, customer: Customer, name: str, value: str
+) -> None:
+    reply = await service.ask(
+        "POST",
+        "/convert/png/to/webp",
+        data={"File": await upload(service, picture(), "a.png"), name: value},
+        headers=customer.headers,
+    )
+    assert (reply.status, reply.json["Code"]) == (400, 4000)
+    assert list(reply.json["InvalidParameters"]) == [name]
+    assert "/async/convert" in reply.json["InvalidParameters"][name][0]
+
+
 async def test_a_failed_job_is_answered_by_its_error_and_costs_nothing(
     service: Service, customer: Customer
 ) -> None:
@@ -135,6 +152,20 @@ async def test_a_failed_job_is_answered_by_its_error_and_costs_nothing(
     assert reply.json["Code"] in {5001, 5002}
     assert reply.json["Message"]
     assert await service.ledger.balance(customer.account_id) == customer.credits
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "code"),
+    [("png", {}, 5003), ("png", {"Password": "wrong"}, 5007), ("extract-images", {}, 50013)],
+)
+async def test_a_failed_job_says_what_was_the_matter(
+    service: Service, customer: Customer, target: str, said: dict[str, str], code: int
+) -> None:
+    locked = None if target == "extract-images" else "open sesame"
+    source = await upload(service, document(1, locked_by=locked), "a.pdf")
+    taken = await submit(service, customer, f"pdf/to/{target}", File=source, **said)
+    reply = await over(service, customer, taken.json["JobId"])
+    assert (reply.status, reply.json["Code"]) == (500, code)
 
 
 async def test_results_are_in_the_answer_where_they_are_not_to_be_stored(

@@ -30,7 +30,14 @@ from gateway.compat.convertapi.call import Call, Plan
 from gateway.compat.convertapi.dialect import ATTEMPT, identified
 from gateway.compat.convertapi.errors import Attempt
 from gateway.compat.convertapi.fields import Fields
-from gateway.compat.convertapi.general import JSON, OCTETS, PARTS, General, answer_type
+from gateway.compat.convertapi.general import (
+    JSON,
+    OCTETS,
+    PARTS,
+    General,
+    answer_type,
+    demand_at_once,
+)
 from gateway.compat.convertapi.parameters.resolve import resolve
 from gateway.compat.convertapi.parameters.table import WILD
 from gateway.compat.convertapi.visitors import network_of
@@ -74,8 +81,8 @@ async def convert(asked: web.Request) -> web.StreamResponse:
     """`POST /convert/{source}/to/{target}`."""
     app, trail = asked.app, asked[state.TRAIL]
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
-        with _unknown(asked):
-            call, general = await request.taken(asked, hold, wiper, partial(_identify, asked))
+        call, general = await read(asked, hold, wiper)
+        demand_at_once(general)
         trail.reached(Stage.READ)
         async with within(general.timeout_s) as clock:
             ready = await readied(asked, call, hold, wiper)
@@ -106,6 +113,12 @@ async def convert(asked: web.Request) -> web.StreamResponse:
                         trail.reached(Stage.DELIVERED)
             trail.reached(Stage.SETTLED)
     return response
+
+
+async def read(asked: web.Request, hold: Hold, wiper: Wiper) -> tuple[Call, General]:
+    """The request decoded; from here on it is known who asks. Raises as `request.taken`."""
+    with _unknown(asked):
+        return await request.taken(asked, hold, wiper, partial(_identify, asked))
 
 
 @asynccontextmanager

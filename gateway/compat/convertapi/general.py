@@ -30,10 +30,9 @@ class General(msgspec.Struct, frozen=True, kw_only=True):
     store: bool = False
     # The first result as it is, with this disposition.
     download: Literal["attachment", "inline"] | None = None
-    # Of an asynchronous conversion, as they were given; `Async` as it was said before 2022.
+    # Of an asynchronous conversion, as they were given.
     job_id: str | None = None
     webhook: str | None = None
-    asynchronous: bool = False
 
 
 def general_of(fields: Fields) -> General:
@@ -64,23 +63,17 @@ def general_of(fields: Fields) -> General:
         download="attachment" if disposition == "attachment" else _inline(disposition),
         job_id=fields.take("jobid"),
         webhook=fields.take("webhook"),
-        asynchronous=(fields.take("async") or "false").lower() not in _FALSE,
     )
 
 
 def demand_at_once(general: General) -> None:
     """Refuse on the address that waits what belongs to the one that does not.
 
-    Raises ParametersInvalid.
+    Nobody would be called, and no job be found. Raises ParametersInvalid.
     """
-    given = {
-        "Async": general.asynchronous,
-        "JobId": general.job_id is not None,
-        "WebHook": general.webhook is not None,
-    }
-    reason = "POST to /async/convert/{from}/to/{to} instead, and ask at /async/job/{JobId}."
-    wrong = {name: [reason] for name, said in given.items() if said}
-    if wrong:
+    given = {"JobId": general.job_id, "WebHook": general.webhook}
+    reason = "It goes with POST /async/convert/{from}/to/{to}."
+    if wrong := {name: [reason] for name, value in given.items() if value is not None}:
         raise ParametersInvalid(wrong)
 
 

@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from gateway import downloads, problems, state, storing
 from gateway.compat.convertapi import answering, errors
 from gateway.compat.convertapi.answering import ConvertAnswer
-from gateway.compat.convertapi.errors import Told
+from gateway.compat.convertapi.errors import Attempt, Told
 from gateway.compat.convertapi.general import JSON, OCTETS, PARTS, General, answer_type
 from gateway.compat.convertapi.jobs import JobAnswer, answered, is_job_id
 from gateway.stages import Stage
@@ -60,7 +60,10 @@ def unknown() -> TaskUnknown:
 def _told(task: Task, outcome: TaskOutcome) -> Told:
     """Why there is no result; of an end that the ledger decided there is a code alone."""
     if outcome.problem is not None:
-        return errors.told_of(outcome.problem.code, outcome.problem.detail)
+        # Any password at all: the one that was tried is forgotten.
+        password = "-" if outcome.with_password else ""
+        tried = Attempt(converter=outcome.converter, password=password)
+        return errors.told_of(outcome.problem.code, outcome.problem.detail, tried)
     kinds = {kind.code: kind for kind in problems.KINDS.values()}
     kind = kinds.get(task.code or "", problems.UNFORESEEN)
     return errors.told_of(kind.code, kind.detail or f"{kind.title}; nothing was charged")

@@ -14,17 +14,14 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from functools import partial
 
 import msgspec
 from aiohttp import web
 
 from engine.pipeline import Step
 from gateway import state, storing
-from gateway.compat.convertapi import auth, converting, names, references, request
+from gateway.compat.convertapi import converting, names, references
 from gateway.compat.convertapi.call import Call, Part, Plan, Value
-from gateway.compat.convertapi.dialect import identified
-from gateway.compat.convertapi.fields import Fields
 from gateway.compat.convertapi.general import OCTETS, General
 from gateway.compat.convertapi.parameters.resolve import resolve
 from gateway.compat.convertapi.parameters.table import WILD
@@ -62,7 +59,7 @@ async def submit(asked: web.Request) -> web.StreamResponse:
     """`POST /async/convert/{source}/to/{target}`."""
     app, trail = asked.app, asked[state.TRAIL]
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
-        call, general = await request.taken(asked, hold, wiper, partial(_identify, asked))
+        call, general = await converting.read(asked, hold, wiper)
         trail.reached(Stage.READ)
         job_id, callback = _job_id(general), _callback(asked, general)
         account_id = asked[state.CALLER].account_id
@@ -246,7 +243,3 @@ async def _stored(
     await writer.add(part.body)
     kept = await writer.keep(media_type=OCTETS, name=part.name, lifetime_s=lifetime_s)
     return kept.handle, kept.id
-
-
-async def _identify(asked: web.Request, fields: Fields) -> None:
-    await identified(asked, auth.of_fields(fields))
