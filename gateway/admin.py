@@ -23,6 +23,7 @@ from gateway.endpoint import Access, Endpoint
 from gateway.errors import AddressInUse, ConfigError
 from gateway.listener import BACKLOG, Listener
 from gateway.operations import ORDERS
+from gateway.permissions import Permission
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ ADMIN_ROUTES: tuple[Endpoint, ...] = (
             path=path,
             handler=handler,
             access=Access.ADMIN,
+            permission=Permission.OPERATE,
             name=name,
             tag="admin",
             summary=summary,
@@ -52,6 +54,7 @@ ADMIN_ROUTES: tuple[Endpoint, ...] = (
             path=f"/admin/{name}",
             handler=admin.order_handler(kind),
             access=Access.ADMIN,
+            permission=Permission.OPERATE,
             name=name,
             tag="admin",
             summary=(kind.__doc__ or "").partition("\n")[0],

@@ -20,8 +20,8 @@ from gateway.file_routes import (
 )
 from gateway.idempotency import KEY_CHARS_MAX
 from gateway.manifest import Manifest
+from gateway.permissions import Permission
 from ledger import errors as ledger
-from ledger.accounts.rights import Scope
 
 BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
 FILES = {
@@ -148,7 +148,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/convert/{source}/{target}",
         handler=conversions.convert,
         access=Access.CUSTOMER,
-        scope=Scope.CONVERT,
+        permission=Permission.CONVERT,
         name="convert",
         tag="conversions",
         summary="Convert a file",
@@ -189,7 +189,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/batch/{source}/{target}",
         handler=batch.convert_batch,
         access=Access.CUSTOMER,
-        scope=Scope.CONVERT,
+        permission=Permission.CONVERT,
         name="convertBatch",
         tag="conversions",
         summary="Convert many small files with the same options",
@@ -239,7 +239,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/pipelines",
         handler=pipelines.convert_steps,
         access=Access.CUSTOMER,
-        scope=Scope.CONVERT,
+        permission=Permission.CONVERT,
         name="convertSteps",
         tag="conversions",
         summary="Convert a file in several steps",
@@ -290,7 +290,7 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/inspect",
         handler=inspections.inspect,
         access=Access.CUSTOMER,
-        scope=Scope.CONVERT,
+        permission=Permission.CONVERT,
         name="inspect",
         tag="conversions",
         summary="What a file is, and what it says of itself",

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from aiohttp import web
 
+from gateway.permissions import KEY_SCOPES, Permission
 from ledger.accounts.keys import Caller
 from ledger.accounts.rights import Scope
 
@@ -17,8 +18,10 @@ class Access(StrEnum):
     """Who may ask."""
 
     PUBLIC = "public"
-    CUSTOMER = "customer"  # an API key
+    CUSTOMER = "customer"  # an API key, or a token that speaks for one
     VISITOR = "visitor"  # an API key counts, and none is needed
+    MEMBER = "member"  # an API key, or the session of somebody who is a member of an account
+    PERSON = "person"  # the session of somebody who has signed in
     OPERATOR = "operator"  # this machine, or the operator's token
     ADMIN = "admin"  # on the operators' own listener: the socket's file mode, or the token
 
@@ -77,8 +80,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     handler: Handler
     access: Access
-    # What a customer's key has to have; None: everything that is usual.
-    scope: Scope | None = None
+    # What whoever asks must be allowed; addresses for everybody say NONE.
+    permission: Permission
     name: str  # OpenAPI's operationId
     tag: str
     summary: str
@@ -91,8 +94,15 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     body: tuple[Content, ...] = ()
     # The body may be left out.
     bodyless: bool = False
+    # A session that asks this has shown who it is within the last minutes.
+    step_up: bool = False
     answers: tuple[Answer, ...] = ()
     # None: ours. Callers by `Authorization: Bearer`, errors as problem documents.
     dialect: Dialect | None = None
     # Errors of its own; those of its access and of uploads are added.
     problems: tuple[type[Exception], ...] = ()
+
+    @property
+    def scope(self) -> Scope | None:
+        """What a key must have for it; None where no key is asked for, or none is enough."""
+        return KEY_SCOPES.get(self.permission)

@@ -10,8 +10,8 @@ from gateway import storing
 from gateway.api import files
 from gateway.asked import LIFETIME, URL
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
+from gateway.permissions import Permission
 from ledger import errors as ledger
-from ledger.accounts.rights import Scope
 from ledger.files.limits import LIFETIME_S_MAX
 
 BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -67,7 +67,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/files",
         handler=files.upload,
         access=Access.CUSTOMER,
-        scope=Scope.FILES,
+        permission=Permission.FILES,
         name="storeFile",
         tag="files",
         summary="Store a file for a while, to convert it later",
@@ -101,7 +101,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/files",
         handler=files.list_files,
         access=Access.CUSTOMER,
-        scope=Scope.FILES,
+        permission=Permission.FILES,
         name="listFiles",
         tag="files",
         summary="The account's stored files, newest first",
@@ -128,7 +128,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/files/{handle}",
         handler=files.fetch,
         access=Access.CUSTOMER,
-        scope=Scope.FILES,
+        permission=Permission.FILES,
         name="getFile",
         tag="files",
         summary="A stored file, or a part of it",
@@ -171,7 +171,7 @@ FILE_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/files/{handle}",
         handler=files.delete,
         access=Access.CUSTOMER,
-        scope=Scope.FILES,
+        permission=Permission.FILES,
         name="deleteFile",
         tag="files",
         summary="Delete a stored file",

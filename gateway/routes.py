@@ -14,11 +14,11 @@ from gateway.conversion_routes import CONVERSION_ROUTES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FILE_ROUTES
 from gateway.middleware import expectation
+from gateway.permissions import Permission
 from gateway.receipts import KeySet
 from gateway.task_routes import HOOK_ROUTES, TASK_ROUTES
 from gateway.token_routes import TOKEN_ROUTES
 from ledger import errors as ledger
-from ledger.accounts.rights import Scope
 
 ROUTES: tuple[Endpoint, ...] = (
     *CONVERSION_ROUTES,
@@ -33,6 +33,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/v1/formats",
         handler=formats.list_formats,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="listFormats",
         tag="conversions",
         summary="What becomes what, with options and prices",
@@ -49,7 +50,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/v1/account",
         handler=account.show,
         access=Access.CUSTOMER,
-        scope=Scope.ACCOUNT_READ,
+        permission=Permission.ACCOUNT_READ,
         name="getAccount",
         tag="account",
         summary="The key's account and its balance",
@@ -67,7 +68,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/v1/account/entries",
         handler=account.list_entries,
         access=Access.CUSTOMER,
-        scope=Scope.ACCOUNT_READ,
+        permission=Permission.ACCOUNT_READ,
         name="listEntries",
         tag="account",
         summary="Every credit that came or went, newest first",
@@ -107,7 +108,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/v1/account/usage",
         handler=account.show_usage,
         access=Access.CUSTOMER,
-        scope=Scope.ACCOUNT_READ,
+        permission=Permission.ACCOUNT_READ,
         name="getUsage",
         tag="account",
         summary="What was used, by day or by kind of entry",
@@ -140,6 +141,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/livez",
         handler=health.livez,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="livez",
         tag="operations",
         summary="Is the process alive",
@@ -150,6 +152,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/readyz",
         handler=health.readyz,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="readyz",
         tag="operations",
         summary="Would a conversion be taken now",
@@ -163,6 +166,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/metrics",
         handler=health.metrics,
         access=Access.OPERATOR,
+        permission=Permission.OPERATE,
         name="metrics",
         tag="operations",
         summary="Prometheus figures",
@@ -179,6 +183,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/status",
         handler=health.status,
         access=Access.OPERATOR,
+        permission=Permission.OPERATE,
         name="status",
         tag="operations",
         summary="What the service does at this moment",
@@ -195,6 +200,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/openapi.json",
         handler=documents.openapi,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="openapi",
         tag="documents",
         summary="This description",
@@ -211,6 +217,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/.well-known/ephemera-receipts.json",
         handler=documents.receipt_keys,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="getReceiptKeys",
         tag="documents",
         summary="The public keys that receipts are checked with",
@@ -227,6 +234,7 @@ ROUTES: tuple[Endpoint, ...] = (
         path="/problems/{code}",
         handler=documents.problem,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="getProblem",
         tag="documents",
         summary="What a problem code means",

@@ -12,6 +12,7 @@ from gateway.asked import FILE
 from gateway.conversion_routes import BINARY, CONVERSION_PARAMETERS, FILES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FETCH_PROBLEMS, LIFETIME_PARAMETER, STORE_PROBLEMS, URL_PARAMETER
+from gateway.permissions import Permission
 from gateway.tasks import stream, submitting
 from gateway.tasks.asked import (
     HOLD,
@@ -22,7 +23,6 @@ from gateway.tasks.asked import (
     WEBHOOK,
 )
 from ledger import errors as ledger
-from ledger.accounts.rights import Scope
 from ledger.tasks.states import State
 
 TASK_PARAMETERS = (
@@ -111,7 +111,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tasks/{source}/{target}",
         handler=tasks.submit,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="submitTask",
         tag="tasks",
         summary="Convert later, and ask or hear what became of it",
@@ -161,7 +161,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tasks",
         handler=tasks.list_tasks,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="listTasks",
         tag="tasks",
         summary="The account's tasks, newest first",
@@ -182,7 +182,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tasks/{id}",
         handler=tasks.show,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="getTask",
         tag="tasks",
         summary="What became of a task",
@@ -204,7 +204,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tasks/{id}/events",
         handler=task_events.follow,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="followTask",
         tag="tasks",
         summary="A task's document whenever it changes",
@@ -224,7 +224,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tasks/{id}/result",
         handler=tasks.fetch,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="getTaskResult",
         tag="tasks",
         summary="The result of a task",
@@ -261,7 +261,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tasks/{id}",
         handler=tasks.cancel,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="cancelTask",
         tag="tasks",
         summary="Cancel a task, or forget it",
@@ -282,7 +282,7 @@ HOOK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/webhooks",
         handler=hooks.create,
         access=Access.CUSTOMER,
-        scope=Scope.HOOKS,
+        permission=Permission.HOOKS,
         name="createWebhook",
         tag="webhooks",
         summary="An address that hears how tasks end",
@@ -311,7 +311,7 @@ HOOK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/webhooks",
         handler=hooks.list_hooks,
         access=Access.CUSTOMER,
-        scope=Scope.HOOKS,
+        permission=Permission.HOOKS,
         name="listWebhooks",
         tag="webhooks",
         summary="The account's endpoints",
@@ -323,7 +323,7 @@ HOOK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/webhooks/{id}",
         handler=hooks.show,
         access=Access.CUSTOMER,
-        scope=Scope.HOOKS,
+        permission=Permission.HOOKS,
         name="getWebhook",
         tag="webhooks",
         summary="One endpoint",
@@ -336,7 +336,7 @@ HOOK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/webhooks/{id}",
         handler=hooks.delete,
         access=Access.CUSTOMER,
-        scope=Scope.HOOKS,
+        permission=Permission.HOOKS,
         name="deleteWebhook",
         tag="webhooks",
         summary="Delete an endpoint, its log, and what it was still to hear",
@@ -349,7 +349,7 @@ HOOK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/webhooks/{id}/rotate",
         handler=hooks.rotate,
         access=Access.CUSTOMER,
-        scope=Scope.HOOKS,
+        permission=Permission.HOOKS,
         name="rotateWebhookSecret",
         tag="webhooks",
         summary="A new secret",
@@ -369,7 +369,7 @@ HOOK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/webhooks/{id}/enable",
         handler=hooks.enable,
         access=Access.CUSTOMER,
-        scope=Scope.HOOKS,
+        permission=Permission.HOOKS,
         name="enableWebhook",
         tag="webhooks",
         summary="Call an endpoint again that was disabled",
@@ -388,7 +388,7 @@ HOOK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/webhooks/{id}/deliveries",
         handler=hooks.list_deliveries,
         access=Access.CUSTOMER,
-        scope=Scope.HOOKS,
+        permission=Permission.HOOKS,
         name="listDeliveries",
         tag="webhooks",
         summary="What an endpoint was told, and how it answered",
@@ -407,7 +407,7 @@ HOOK_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/webhooks/{id}/deliveries/{delivery}/replay",
         handler=hooks.replay,
         access=Access.CUSTOMER,
-        scope=Scope.HOOKS,
+        permission=Permission.HOOKS,
         name="replayDelivery",
         tag="webhooks",
         summary="Send an event again",

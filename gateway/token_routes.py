@@ -3,9 +3,9 @@
 from gateway import errors as gateway
 from gateway.api import keys, tokens
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
+from gateway.permissions import Permission
 from gateway.tokens.ring import PublishedKeys
 from ledger import errors as ledger
-from ledger.accounts.rights import Scope
 
 _ID = Parameter(name="id", place="path", description="The key's id, or its prefix.")
 _BODY_PROBLEMS: tuple[type[Exception], ...] = (
@@ -28,7 +28,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/keys",
         handler=keys.list_keys,
         access=Access.CUSTOMER,
-        scope=Scope.KEYS_READ,
+        permission=Permission.KEYS_READ,
         name="listKeys",
         tag="keys",
         summary="The account's API keys",
@@ -44,7 +44,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/keys",
         handler=keys.make_key,
         access=Access.CUSTOMER,
-        scope=Scope.KEYS_WRITE,
+        permission=Permission.KEYS_WRITE,
         name="makeKey",
         tag="keys",
         summary="Make an API key",
@@ -60,7 +60,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/keys/{id}",
         handler=keys.show_key,
         access=Access.CUSTOMER,
-        scope=Scope.KEYS_READ,
+        permission=Permission.KEYS_READ,
         name="getKey",
         tag="keys",
         summary="One API key",
@@ -79,7 +79,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/keys/{id}",
         handler=keys.revoke_key,
         access=Access.CUSTOMER,
-        scope=Scope.KEYS_WRITE,
+        permission=Permission.KEYS_WRITE,
         name="revokeKey",
         tag="keys",
         summary="Revoke an API key, and with it all of its tokens",
@@ -92,7 +92,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/keys/{id}/rotate",
         handler=keys.rotate_key,
         access=Access.CUSTOMER,
-        scope=Scope.KEYS_WRITE,
+        permission=Permission.KEYS_WRITE,
         name="rotateKey",
         tag="keys",
         summary="Replace an API key by one that may do the same",
@@ -114,7 +114,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tokens",
         handler=tokens.issue_token,
         access=Access.CUSTOMER,
-        scope=Scope.TOKENS,
+        permission=Permission.TOKENS,
         name="issueToken",
         tag="keys",
         summary="A short-lived token for a browser, an upload or somebody else",
@@ -132,7 +132,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tokens",
         handler=tokens.revoke_tokens,
         access=Access.CUSTOMER,
-        scope=Scope.TOKENS,
+        permission=Permission.TOKENS,
         name="revokeTokens",
         tag="keys",
         summary="Revoke all tokens of the account that were issued or signed until now",
@@ -144,7 +144,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/v1/tokens/{jti}",
         handler=tokens.revoke_token,
         access=Access.CUSTOMER,
-        scope=Scope.TOKENS,
+        permission=Permission.TOKENS,
         name="revokeToken",
         tag="keys",
         summary="Revoke one token",
@@ -159,6 +159,7 @@ TOKEN_ROUTES: tuple[Endpoint, ...] = (
         path="/.well-known/jwks.json",
         handler=tokens.token_keys,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="getTokenKeys",
         tag="keys",
         summary="The public keys that tokens are checked with",

@@ -6,6 +6,7 @@ from gateway import errors
 from gateway.compat.convertapi import discovery
 from gateway.compat.convertapi.dialect import ConvertApi
 from gateway.endpoint import Access, Answer, Content, Endpoint, Handler, Parameter
+from gateway.permissions import Permission
 
 _DIALECT = ConvertApi()
 _PAIR = (
@@ -32,6 +33,7 @@ def _row(
         path=path,
         handler=handler,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name=name,
         tag="convertapi",
         summary=summary,

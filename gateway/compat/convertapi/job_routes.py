@@ -17,8 +17,8 @@ from gateway.compat.convertapi.routes import (
 )
 from gateway.conversion_routes import BINARY
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
+from gateway.permissions import Permission
 from ledger import errors as ledger
-from ledger.accounts.rights import Scope
 
 JobId = Annotated[str, Meta(pattern=rf"^[a-z0-9]{{{jobs.ID_CHARS}}}$")]
 _JOB = Parameter(name="id", place="path", description="`JobId` of the job.", type=JobId)
@@ -30,7 +30,7 @@ JOB_ROUTES: tuple[Endpoint, ...] = (
         path="/async/convert/{source}/to/{target}",
         handler=jobs.submit,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="convertapiSubmit",
         tag=TAG,
         summary="Convert files later, as ConvertAPI does",
@@ -71,7 +71,7 @@ JOB_ROUTES: tuple[Endpoint, ...] = (
         path="/async/job/{id}",
         handler=job_answers.show,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="convertapiGetJob",
         tag=TAG,
         summary="What became of a job",
@@ -102,7 +102,7 @@ JOB_ROUTES: tuple[Endpoint, ...] = (
         path="/async/job/{id}",
         handler=job_answers.cancel,
         access=Access.CUSTOMER,
-        scope=Scope.TASKS,
+        permission=Permission.TASKS,
         name="convertapiCancelJob",
         tag=TAG,
         summary="Cancel a job, or forget it with its results",

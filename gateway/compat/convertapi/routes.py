@@ -14,8 +14,8 @@ from gateway.compat.convertapi.discovery_routes import DISCOVERY_ROUTES
 from gateway.conversion_routes import BINARY, CONVERSION_PROBLEMS
 from gateway.endpoint import Access, Answer, Content, Endpoint, Handler, Parameter
 from gateway.file_routes import STORE_PROBLEMS
+from gateway.permissions import Permission
 from ledger import errors as ledger
-from ledger.accounts.rights import Scope
 
 TAG = "convertapi"
 DIALECT = ConvertApi()
@@ -109,7 +109,7 @@ def _convert(
         path=f"{path}/converter/{{converter}}" if engine_named else path,
         handler=handler,
         access=Access.CUSTOMER,
-        scope=Scope.CONVERT,
+        permission=Permission.CONVERT,
         name=name,
         tag=TAG,
         summary="Convert files, as ConvertAPI does",
@@ -131,7 +131,7 @@ def _from_url(path: str, name: str) -> Endpoint:
         path=path,
         handler=uploading.upload_from_url,
         access=Access.VISITOR,
-        scope=Scope.CONVERT,
+        permission=Permission.CONVERT,
         name=name,
         tag=TAG,
         summary="Store the file at a URL for a while, to convert it later",
@@ -197,6 +197,7 @@ def _fetch(*, named: bool) -> Endpoint:
         path="/d/{id}/{name}" if named else "/d/{id}",
         handler=stored.fetch_named if named else stored.fetch,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="convertapiFetchNamed" if named else "convertapiFetch",
         tag=TAG,
         summary="A stored file, or a part of it, for whoever has its id",
@@ -240,6 +241,7 @@ def _delete(*, named: bool) -> Endpoint:
         path="/d/{id}/{name}" if named else "/d/{id}",
         handler=stored.delete_named if named else stored.delete,
         access=Access.PUBLIC,
+        permission=Permission.NONE,
         name="convertapiDeleteNamed" if named else "convertapiDelete",
         tag=TAG,
         summary="Delete a stored file",
@@ -263,7 +265,7 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
         path="/upload",
         handler=uploading.upload,
         access=Access.VISITOR,
-        scope=Scope.CONVERT,
+        permission=Permission.CONVERT,
         name="convertapiUpload",
         tag=TAG,
         summary="Store a file for a while, to convert it later",
@@ -295,7 +297,7 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
         path="/user",
         handler=account.show,
         access=Access.CUSTOMER,
-        scope=Scope.ACCOUNT_READ,
+        permission=Permission.ACCOUNT_READ,
         name="convertapiUser",
         tag=TAG,
         summary="The key's account, in ConvertAPI's words",
@@ -312,7 +314,7 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
         path="/user/statistic",
         handler=account.statistic,
         access=Access.CUSTOMER,
-        scope=Scope.ACCOUNT_READ,
+        permission=Permission.ACCOUNT_READ,
         name="convertapiStatistic",
         tag=TAG,
         summary="What was used, day by day",

@@ -1,0 +1,1 @@
+"""People over HTTP: passwords, second factors, links, sessions, and guesses that are slowed."""
