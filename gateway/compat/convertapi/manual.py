@@ -76,7 +76,7 @@ ENDPOINTS = (
         "404: tokens are issued by the native surface; those of JWT kind are taken here.",
     ),
     (
-        "`?Async=true`, GET `/job/{id}`",
+        "`Async`, `JobId`, `WebHook` of `/convert`; GET `/job/{id}`",
         "refused",
         "400, and 404: ConvertAPI's way of before 2022; `/async` has taken its place.",
     ),
@@ -126,6 +126,10 @@ which name these settings differently from version to version.
 - **Storage.** Nothing is stored unless `StoreFile` or an upload asks for it, and then for 3 hours
   at most, encrypted with a key of which half is in the id alone. Uploads without a key are kept
   for an hour unless the operator says otherwise. `DELETE` makes a file unreadable at once.
+- **Jobs.** Results of `/async` are always stored; without `StoreFile=true` the answer has them in
+  base64 all the same. A job belongs to the account that handed it in, and asking for it takes that
+  one's key. While it is under way the 202 has a body, `{"JobId": "..."}`. A webhook is called over
+  HTTPS, at public addresses only, and again on the schedule of docs/tasks.md until it answers 2xx.
 - **A parameter that cannot be honoured is refused**: 400, code 4000, its name and the reason in
   `InvalidParameters`, unless its value is ConvertAPI's own default. A name that means nothing here
   is left out, and told in the answer's `X-Ignored-Parameters`.
