@@ -67,9 +67,8 @@ create index token_ended_expiry on accounts.token_ended (expires_at);
 create trigger token_denied after insert or update on accounts.token_ended
     for each row when (new.denied) execute function accounts.announce_change();
 
--- What keys with a cap have spent, by day of UTC. A debit under way stands in `spending`; what has
--- become of it is looked up when the key spends again, so that refunds, whoever makes them, have
--- nothing to do here.
+-- What keys with a cap have spent, by day of UTC. A debit stands in `spending`; what has become of it
+-- is looked up when it matters, so that refunds, whoever makes them, have nothing to do here.
 create table credits.spent (
     spender text   not null,
     day     date   not null,
@@ -86,10 +85,34 @@ create table credits.spending (
 );
 create index spending_spender on credits.spending (spender);
 
+-- Moves the debits of a key that are not open any more to its sum, but for those that were refunded
+-- or never made.
+create function credits.fold_spending(p_spender text) returns void
+language sql security definer set search_path = credits, pg_temp as $$
+    with over as (
+        delete from spending s
+         where s.spender = p_spender
+           and not exists (select from open_debit o
+                            where o.account_id = s.account_id
+                              and o.conversion_id = s.conversion_id)
+        returning s.*)
+    insert into spent (spender, day, amount)
+    select o.spender, o.day, sum(o.amount) from over o
+     where exists (select from entry e where e.account_id = o.account_id
+                      and e.conversion_id = o.conversion_id and e.kind = 'consumption')
+       and not exists (select from entry e where e.account_id = o.account_id
+                          and e.conversion_id = o.conversion_id and e.kind = 'refund'
+                          and e.reference is null)
+     group by o.spender, o.day
+    on conflict (spender, day) do update set amount = spent.amount + excluded.amount
+$$;
+
 -- credits.post() for a batch with debits of keys that have a cap. Such a debit is looked at first,
 -- and what a cap allows goes on to post(). Everything that moves credits takes its turn
 -- (credits.turn), so that no two look at the same moment, in whatever gateway. More outcomes:
 --   day_cap | month_cap   it would exceed the cap; the balance is what is left below it
+--
+-- What failed counts as spent until it is folded: before anybody is refused, and now and then.
 create function credits.post_capped(
     p_gateway bigint, p_lifetime interval,
     p_kind text[], p_account bigint[], p_amount bigint[], p_conversion uuid[],
@@ -102,73 +125,90 @@ set enable_seqscan = off set enable_material = off
 set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 declare
-    today  date := (now() at time zone 'UTC')::date;
-    first  date := date_trunc('month', today)::date;
-    op     record;
-    used   record;
-    passed int[];
-    posted record;
+    pending_max constant int := 64;   -- rows that every look at the key adds up
+    today       date := (now() at time zone 'UTC')::date;
+    first       date := date_trunc('month', today)::date;
+    op          record;
+    spender     text;
+    day_used    bigint;
+    month_used  bigint;
+    folded      boolean;
+    allowed     int[] := '{}';
+    passed      int[];
+    posted      record;
 begin
     if current_setting('transaction_isolation') <> 'serializable' then
         raise exception 'credits move in SERIALIZABLE transactions only' using errcode = 'LD001';
     end if;
-
     outcomes := array_fill(null::text, array[cardinality(p_kind)]);
     balances := array_fill(null::bigint, array[cardinality(p_kind)]);
     seqs := array_fill(null::bigint, array[cardinality(p_kind)]);
 
-    -- Once for the batch and before anything of it stands in `spending`: a debit that is not open
-    -- any more is spent, unless it was refunded or never made.
-    with over as (
-        delete from spending s
-         where s.spender = any (p_spender)
-           and not exists (select from open_debit o
-                            where o.account_id = s.account_id
-                              and o.conversion_id = s.conversion_id)
-        returning s.*),
-    paid as (
-        select o.spender, o.day, sum(o.amount) as amount from over o
-         where exists (select from entry e where e.account_id = o.account_id
-                          and e.conversion_id = o.conversion_id and e.kind = 'consumption')
-           and not exists (select from entry e where e.account_id = o.account_id
-                              and e.conversion_id = o.conversion_id and e.kind = 'refund'
-                              and e.reference is null)
-         group by o.spender, o.day)
-    insert into spent select * from paid
-        on conflict (spender, day) do update set amount = spent.amount + excluded.amount;
-
     for op in
-        select u.ordinality::int as at, u.*
+        with held as materialized (
+            select h.spender, coalesce(sum(h.amount) filter (where h.day = today), 0) as day,
+                   sum(h.amount) as month, sum(h.pending) as pending
+              from (select s.spender, s.day, s.amount, 0 as pending from spent s
+                     where s.spender = any (p_spender) and s.day >= first
+                    union all
+                    select s.spender, s.day, s.amount, 1 from spending s
+                     where s.spender = any (p_spender) and s.day >= first) h
+             group by h.spender)
+        select u.ordinality::int as at, u.spender, u.amount, u.day_max, u.month_max,
+               coalesce(h.day, 0)::bigint as day, coalesce(h.month, 0)::bigint as month,
+               coalesce(h.pending, 0) as pending,
+               -- Made by an earlier call whose answer was lost, or a repeat that costs nothing:
+               -- post() knows the answer.
+               exists (select from entry e where e.account_id = u.account
+                          and e.conversion_id = u.conversion and e.kind = 'consumption')
+               or exists (select from idempotency_key k where k.account_id = u.account
+                             and k.key = u.key and k.expires_at > now()) as known
           from unnest(p_kind, p_account, p_amount, p_conversion, p_key,
                       p_spender, p_day_max, p_month_max) with ordinality
                as u (kind, account, amount, conversion, key, spender, day_max, month_max)
+          left join held h on h.spender = u.spender
          where u.kind = 'debit' and u.spender is not null
-         order by u.ordinality
+         order by u.spender, u.ordinality
     loop
-        -- Made by an earlier call whose answer was lost, or a repeat that costs nothing: post()
-        -- knows the answer.
-        continue when exists (select from entry e where e.account_id = op.account
-                                 and e.conversion_id = op.conversion and e.kind = 'consumption')
-            or exists (select from spending s where s.account_id = op.account
-                          and s.conversion_id = op.conversion)
-            or exists (select from idempotency_key k where k.account_id = op.account
-                          and k.key = op.key and k.expires_at > now());
-        select coalesce(sum(s.amount) filter (where s.day = today), 0)::bigint as day,
-               coalesce(sum(s.amount), 0)::bigint as month into used
-          from (select day, amount from spent where spender = op.spender and day >= first
-                union all
-                select day, amount from spending where spender = op.spender and day >= first) s;
-        if used.day + op.amount > op.day_max then
+        if spender is distinct from op.spender then
+            spender := op.spender;
+            day_used := op.day;
+            month_used := op.month;
+            folded := false;
+        end if;
+        continue when op.known;
+        if not folded and (op.pending > pending_max or day_used + op.amount > op.day_max
+                           or month_used + op.amount > op.month_max) then
+            -- Nothing of this batch stands in `spending` yet: what it took so far is added again.
+            perform fold_spending(op.spender);
+            select day_used - op.day + coalesce(sum(h.amount) filter (where h.day = today), 0),
+                   month_used - op.month + coalesce(sum(h.amount), 0)
+              into day_used, month_used
+              from (select s.day, s.amount from spent s
+                     where s.spender = op.spender and s.day >= first
+                    union all
+                    select s.day, s.amount from spending s
+                     where s.spender = op.spender and s.day >= first) h;
+            folded := true;
+        end if;
+        if day_used + op.amount > op.day_max then
             outcomes[op.at] := 'day_cap';
-            balances[op.at] := greatest(op.day_max - used.day, 0);
-        elsif used.month + op.amount > op.month_max then
+            balances[op.at] := greatest(op.day_max - day_used, 0);
+        elsif month_used + op.amount > op.month_max then
             outcomes[op.at] := 'month_cap';
-            balances[op.at] := greatest(op.month_max - used.month, 0);
+            balances[op.at] := greatest(op.month_max - month_used, 0);
         else
-            insert into spending values
-                (op.account, op.conversion, op.spender, today, op.amount);
+            day_used := day_used + op.amount;
+            month_used := month_used + op.amount;
+            allowed := allowed || op.at;
         end if;
     end loop;
+
+    -- One that was sent before and was not made is there already.
+    insert into spending (account_id, conversion_id, spender, day, amount)
+    select p_account[at], p_conversion[at], p_spender[at], today, p_amount[at]
+      from unnest(allowed) at
+    on conflict do nothing;
 
     select array_agg(at order by at) into passed
       from generate_subscripts(p_kind, 1) at where outcomes[at] is null;
