@@ -187,6 +187,12 @@ async def test_results_are_in_the_answer_where_they_are_not_to_be_stored(
     assert mixed.headers["Content-Type"].startswith("multipart/mixed; boundary=")
     for file in reply.json["Files"]:
         assert base64.b64decode(file["FileData"]) in mixed.body
+    async with await service.open() as wire:
+        for _ in range(2):  # nothing is left on the connection
+            key = f"Authorization: Bearer {customer.key}"
+            await wire.send(f"HEAD /async/job/{job} HTTP/1.1\r\nHost: x\r\n{key}\r\n\r\n".encode())
+            status, headers = await wire.head()
+            assert (status, headers["content-type"]) == (200, "application/json")
 
 
 async def test_files_come_along_and_go_with_the_job(service: Service, customer: Customer) -> None:

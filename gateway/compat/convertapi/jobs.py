@@ -86,7 +86,8 @@ async def submit(asked: web.Request) -> web.StreamResponse:
             try:
                 await app[state.LEDGER].tasks.submit(task)
             except NameTaken as error:
-                raise ParametersInvalid({"JobId": ["A job of this id exists already."]}) from error
+                reason = "A job of this id exists already: ask for it, or choose another id."
+                raise ParametersInvalid({"JobId": [reason]}) from error
     response = answered(JobAnswer(job_id=job_id))
     if plan.ignored:
         response.headers[converting.IGNORED] = converting.ignored(plan.ignored)
@@ -241,5 +242,6 @@ async def _stored(
         files.write(account_id, expected=len(part.body), short=True)
     )
     await writer.add(part.body)
-    kept = await writer.keep(media_type=OCTETS, name=part.name, lifetime_s=lifetime_s)
+    name = names.safe(part.name) if part.name else None
+    kept = await writer.keep(media_type=OCTETS, name=name, lifetime_s=lifetime_s)
     return kept.handle, kept.id
