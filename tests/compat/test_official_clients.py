@@ -209,3 +209,35 @@ async def test_a_result_is_converted_behind_the_clients_back(
             await asyncio.sleep(0.01)
     assert [file["FileName"] for file in told["Files"]] == ["card.png"]
     assert told["ConversionCost"] == 1
+
+
+async def test_a_short_lived_token_stands_in_for_the_key(
+    service: Service, client: Program, customer: Customer, tmp_path: Path
+) -> None:
+    headers = customer.headers | {"Content-Type": "application/json"}
+    reply = await service.ask(
+        "POST", "/v1/tokens", data=b'{"lifetime_s": 600, "scopes": ["convert"]}', headers=headers
+    )
+    token = Customer(account_id=customer.account_id, key=reply.json["token"], credits=0)
+    await client.configure(service, token)
+    source = placed(tmp_path, "a.png", picture())
+    assert (await client.convert("webp", File=source))["files"][0]["name"] == "a.webp"
+    changed = Customer(account_id=customer.account_id, key=token.key[:-8] + "AAAAAAAA", credits=0)
+    await client.configure(service, changed)
+    with pytest.raises(ClientError) as refusal:
+        await client.convert("webp", File=f"{service.url}/d/{'0' * 32}", _from="png")
+    assert refusal.value.code == 4012
+
+
+async def test_the_token_of_before_2025_is_a_key_as_well(
+    service: Service, client: Program, customer: Customer, tmp_path: Path
+) -> None:
+    if client.name != "python 1.8.0":
+        pytest.skip("this version knows no Token parameter")
+    await client.configure(service, customer, token=customer.key, api_key=12345)
+    source = placed(tmp_path, "a.png", picture())
+    # It names the engine in the address as well as among the parameters.
+    with pytest.raises(ClientError) as refusal:
+        await client.convert("webp", File=source, Converter="openoffice")
+    assert list(refusal.value.invalid) == ["Converter"]
+    assert (await client.convert("webp", File=source))["files"][0]["name"] == "a.webp"
