@@ -187,6 +187,7 @@ async def test_there_is_an_end_to_rotating(owner: Owner) -> None:
         ),
     ],
 )
+@pytest.mark.claim("C-KEY-5")
 async def test_no_key_makes_one_that_may_do_more(
     owner: Owner, maker: Rights, wanted: dict[str, Any]
 ) -> None:

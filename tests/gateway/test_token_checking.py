@@ -104,6 +104,7 @@ def test_a_token_of_ours_says_what_was_put_into_it() -> None:
         _ours().replace(".", ".A", 1),
     ],
 )  # fmt: skip
+@pytest.mark.claim("C-TOKEN-1")
 def test_what_is_not_good_is_refused(text: str) -> None:
     with pytest.raises(TokenMalformed):
         _issued(text)

@@ -169,6 +169,7 @@ async def test_a_size_holds_where_none_is_announced(two: Two, owner: Owner) -> N
     assert await two.one.ledger.balance(owner.account.id) == 100
 
 
+@pytest.mark.claim("C-TOKEN-2")
 async def test_a_one_shot_token_is_good_for_one_request_wherever(two: Two, owner: Owner) -> None:
     token = await owner.token(one_shot=True)
     assert (await _convert(two.one, token)).status == 200

@@ -142,6 +142,7 @@ async def test_a_test_key_takes_nothing(ledger: Ledger, account: Account) -> Non
         await _convert(ledger, caller, 1)
 
 
+@pytest.mark.claim("C-KEY-3")
 async def test_the_secret_of_a_signing_key_is_kept_sealed(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
@@ -318,6 +319,7 @@ async def test_a_closing_ledger_leaves_no_use_behind(
 # Caps
 
 
+@pytest.mark.claim("C-KEY-4")
 async def test_a_cap_holds_however_many_ask_at_once_and_wherever(
     ledger: Ledger, account: Account, settings: LedgerSettings
 ) -> None:
