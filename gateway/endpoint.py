@@ -69,6 +69,9 @@ class Dialect(Protocol):
     def response_to(self, asked: web.Request, error: BaseException) -> web.Response:
         """The answer to an error."""
 
+    def mark(self, asked: web.Request, response: web.StreamResponse) -> None:
+        """Headers that every answer at these addresses has."""
+
     def refusals(self, raised: Iterable[type[Exception]]) -> dict[int, list[str]]:
         """Codes by HTTP status, of these errors."""
 

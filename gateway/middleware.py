@@ -115,6 +115,9 @@ async def prepared(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer, streamed ones too: set when the head is about to be written."""
     common_headers(response, _identity(request))
     permits.mark(request, response)
+    dialect = _dialect_of(request)
+    if dialect is not None:
+        dialect.mark(request, response)
 
 
 def common_headers(response: web.StreamResponse, request_id: UUID) -> None:

@@ -12,9 +12,10 @@ import pikepdf
 import pytest
 
 from gateway import state
+from gateway.errors import ConfigError
 from gateway.stages import Stage
 from tests.gateway.samples import document, opened, picture
-from tests.gateway.service import Customer, Reply, Service
+from tests.gateway.service import Customer, Reply, Service, listening, with_settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -290,3 +291,34 @@ async def test_the_answer_is_as_long_as_it_says(
     assert int(reply.headers["Content-Length"]) == len(reply.body)
     assert pixels(only(reply)).size == (2 * side, side)
     assert only(reply)["FileName"] == "File.tiff"
+
+
+async def test_pages_of_the_operator_s_origins_may_use_it_from_a_browser(
+    service: Service, customer: Customer
+) -> None:
+    ours, other = {"Origin": "https://app.example"}, {"Origin": "https://other.example"}
+    allowed = {"origins": ["https://app.example"]}
+    allow = "Access-Control-Allow-Origin"
+    async with listening(service.engine, service.ledger, convertapi=allowed) as open_:
+        preflight = await open_.ask("OPTIONS", "/convert/png/to/jpg", headers=ours)
+        assert preflight.status == 204
+        assert preflight.headers[allow] == "https://app.example"
+        assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+        form = multipart(File=picture())
+        reply = await ask(open_, customer, data=form, headers=ours)
+        assert (reply.status, reply.headers[allow]) == (200, "https://app.example")
+        assert reply.headers["Vary"] == "Origin"
+        refused = await ask(open_, None, data=b"", headers=ours)
+        assert (refused.status, refused.headers[allow]) == (401, "https://app.example")
+        stranger = await open_.ask("OPTIONS", "/convert/png/to/jpg", headers=other)
+        native = await open_.ask("GET", "/v1/formats", headers=ours)
+        assert not {allow} & (stranger.headers.keys() | native.headers.keys())
+        await open_.quiet()
+    closed = await service.ask("OPTIONS", "/convert/png/to/jpg", headers=ours)
+    assert allow not in closed.headers
+
+
+@pytest.mark.parametrize("origin", ["app.example", "https://a.example/", "null", "https://*"])
+async def test_an_origin_that_is_none_stops_the_boot(origin: str) -> None:
+    with pytest.raises(ConfigError):
+        with_settings(convertapi={"origins": [origin]})

@@ -94,6 +94,16 @@ async def test_php_waits_for_a_word_before_it_sends(service: Service) -> None:
     assert (reply.status, reply.json["FileName"]) == (200, "p.txt")
 
 
+async def test_who_waits_for_a_word_is_refused_before_the_body(service: Service) -> None:
+    async with await service.open() as connection:
+        lines = ("POST /upload?filename=x&Secret=wrong HTTP/1.1", "Host: test")
+        more = ("Content-Length: 100000", "Expect: 100-continue")
+        await connection.send("\r\n".join([*lines, *more, "", ""]).encode())
+        reply = await connection.answer()
+    assert (reply.status, reply.json["Code"]) == (401, 4010)
+    assert reply.headers["connection"] == "close"
+
+
 async def test_java_and_go_say_nothing_and_get_the_id_alone(service: Service) -> None:
     async with await service.open() as connection:
         lines = (

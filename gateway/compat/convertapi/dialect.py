@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway import permits, problems, state
-from gateway.compat.convertapi import auth, errors, request
+from gateway.compat.convertapi import auth, errors, origins, request
 from gateway.compat.convertapi.errors import Attempt, Refusal
 from gateway.endpoint import Access
 from ledger.accounts.keys import Caller
@@ -36,6 +36,10 @@ class ConvertApi:
     def response_to(self, asked: web.Request, error: BaseException) -> web.Response:
         """The answer to an error."""
         return errors.response_to(error, asked.get(ATTEMPT, Attempt()))
+
+    def mark(self, asked: web.Request, response: web.StreamResponse) -> None:
+        """What every answer says to browsers."""
+        origins.mark(asked.app[state.SETTINGS].convertapi.origins, asked, response)
 
     def refusals(self, raised: Iterable[type[Exception]]) -> dict[int, list[str]]:
         """Codes by HTTP status, of errors that a row can end in: for its description."""

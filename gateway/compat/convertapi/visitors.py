@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from gateway.compat.convertapi import origins
 from gateway.errors import VisitorQuotaExceeded, VisitorsCrowded
 from ledger.accounts.accounts import Accounts
 from ledger.errors import NameTaken
@@ -41,7 +42,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ConvertApiConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What visitors may store. All of them together have the limits of one account."""
+    """What visitors may store, all of them within the limits of one account; and whose pages come."""
 
     # Of one address at one time. A customer of Ruby's client who converts by the thousand deletes
     # what is done, or raises this. 0: nothing is uploaded without a key.
@@ -53,11 +54,14 @@ class ConvertApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     visitors_at_once_max: int = 128
     # Of one address: a program that fetches its hundred results together.
     visitor_at_once_max: int = 64
+    # Origins of pages whose scripts may use this surface: `https://app.example`; `*` is every one.
+    origins: tuple[str, ...] = ()
     # An upload is converted within minutes.
     visitor_lifetime_s: float = 3600.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what is no limit, or breaks the promise of the store."""
+        """Raise ValueError for what is no limit or no origin, or breaks the store's promise."""
+        origins.check(self.origins)
         if min(self.visitor_files_max, self.visitor_bytes_max) < 0:
             raise ValueError("visitor_files_max and visitor_bytes_max are 0 or more")
         if not 1 <= self.visitor_at_once_max <= self.visitors_at_once_max:
