@@ -13,10 +13,11 @@ from gateway.compat.convertapi.routes import CONVERTAPI_ROUTES
 from gateway.conversion_routes import CONVERSION_ROUTES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FILE_ROUTES
+from gateway.hook_routes import HOOK_ROUTES
 from gateway.middleware import expectation
 from gateway.permissions import Permission
 from gateway.receipts import KeySet
-from gateway.task_routes import HOOK_ROUTES, TASK_ROUTES
+from gateway.task_routes import TASK_ROUTES
 from gateway.token_routes import TOKEN_ROUTES
 from ledger import errors as ledger
 

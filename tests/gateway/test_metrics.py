@@ -17,6 +17,8 @@ from gateway.admin import ADMIN_ROUTES
 from gateway.metrics import BUCKETS_S, CAUSES, OTHER, REASONS, _closed
 from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.routes import ROUTES
+from gateway.tasks import deliverer
+from ledger.tasks.states import State
 from tests.gateway.operating import Operated, operated
 from tests.gateway.samples import document, picture, pixel_bomb
 from tests.gateway.service import Customer, Service
@@ -32,7 +34,7 @@ CLOSED = {
     "method": {"-", *hdrs.METH_ALL},
     "status": {
         str(status)
-        for status in (*range(200, 207), 304, *range(400, 432), 499, *range(500, 505), 507)
+        for status in (*range(200, 207), 303, 304, *range(400, 432), 499, *range(500, 505), 507)
     },
     "code": {kind.code for kind in (*problems.KINDS.values(), problems.UNFORESEEN)},
     "stage": {"read", "queue", "debit", "convert", "write", "settle"},
@@ -41,13 +43,13 @@ CLOSED = {
     "source": FORMATS,
     "target": FORMATS,
     "kind": {"consumption", "refund"},
-    "state": {"busy", "free"},
+    "state": {"busy", "free", *State},
     "family": FAMILIES,
     "reason": {*REASONS, OTHER},
     "cause": {*CAUSES, OTHER},
     "version": {version("ephemera")},
     "purpose": set(PURPOSES),
-    "outcome": set(OUTCOMES),
+    "outcome": {*OUTCOMES, *deliverer.OUTCOMES},
 }
 
 
