@@ -5,6 +5,11 @@
 Two versions of one package cannot be installed beside each other, and nothing of them is a
 dependency of ours, so each has a folder of its own outside the checkout. The folder's name holds
 the digest of what it was made from. Where there is no network the tests of a client are skipped.
+
+Locks are renewed as those in `deploy/` are (CONTRIBUTING.md), the client's own lines apart from
+those of `requests`; Node's in its folder, and without the addresses that `funding` has:
+
+    npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 """
 
 import hashlib

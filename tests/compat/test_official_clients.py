@@ -3,12 +3,14 @@
 import asyncio
 import io
 import re
+import subprocess
 import zipfile
 from pathlib import Path
 
 import pikepdf
 import pytest
 
+from engine import registry
 from tests.compat.program import ClientError, Program
 from tests.compat.remote import Remote
 from tests.gateway.samples import document, opened, picture
@@ -16,6 +18,7 @@ from tests.gateway.service import PATIENCE_S, Customer, Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+BROWSER = any(family.name == "browser" for family in registry.FAMILIES)
 FILE_ID = re.compile(r"[a-z0-9]{32}")
 
 
@@ -57,6 +60,19 @@ async def test_a_file_is_converted_from_an_address(
     result = await client.convert("webp", File=address)
     assert result["files"][0]["name"] == "holiday.webp"
     assert opened((await client.save(result, tmp_path))[0].read_bytes()).format == "WEBP"
+
+
+@pytest.mark.skipif(not BROWSER, reason="the browser formats are not there (deploy/bootstrap)")
+async def test_a_web_page_is_converted_from_its_address(
+    service: Service, client: Program, customer: Customer, remote: Remote, tmp_path: Path
+) -> None:
+    address = remote.serve("page.html", b"<p>Greetings from far away</p>")
+    result = await client.convert("pdf", Url=address)
+    (saved,) = await client.save(result, tmp_path)
+    text = subprocess.run(["pdftotext", saved, "-"], capture_output=True, check=True).stdout
+    assert b"Greetings from far away" in text
+    await service.quiet()
+    assert customer.credits - await service.ledger.balance(customer.account_id) == result["cost"]
 
 
 async def test_several_files_become_one(client: Program, tmp_path: Path) -> None:
