@@ -42,7 +42,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ConvertApiConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What visitors may store, all of them within the limits of one account; and whose pages come."""
+    """What visitors may store, all within the limits of one account; and whose pages come."""
 
     # Of one address at one time. A customer of Ruby's client who converts by the thousand deletes
     # what is done, or raises this. 0: nothing is uploaded without a key.
