@@ -1,5 +1,6 @@
 """API keys over HTTP: made and managed by keys, limited as they say, and never in an address."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -14,7 +15,7 @@ from gateway.endpoint import Access
 from gateway.routes import ROUTES
 from ledger.accounts.rights import KeyKind, Rights, Scope, network
 from tests.gateway.samples import noise, picture
-from tests.gateway.service import Reply, until
+from tests.gateway.service import PATIENCE_S, Reply, until
 from tests.gateway.two_gateways import Owner, Two, bearer, two_gateways
 from tests.postgres import Server
 
@@ -335,3 +336,25 @@ async def test_a_key_in_the_address_is_refused_with_a_hint(owner: Owner) -> None
     )
     assert reply.json["code"] == "key-in-query"
     assert owner.key.secret.encode() not in reply.body
+
+
+@pytest.mark.parametrize(
+    ("kind", "rights", "code", "cost"),
+    [
+        (KeyKind.TEST, Rights(), None, 0),
+        (KeyKind.LIVE, Rights(day_max=1), None, 1),
+        (KeyKind.LIVE, Rights(operations=("*/pdf",)), "operation-refused", 0),
+    ],
+)
+async def test_a_task_is_run_on_the_terms_of_the_key_that_asked_for_it(
+    owner: Owner, kind: KeyKind, rights: Rights, code: str | None, cost: int
+) -> None:
+    key, service = await owner.make(rights, kind=kind), owner.two.one
+    headers = bearer(key.secret) | {"Prefer": "wait=20"}
+    reply = await service.ask("POST", "/v1/tasks/png/webp", data=picture(), headers=headers)
+    async with asyncio.timeout(PATIENCE_S):
+        while reply.json["state"] in {"queued", "running"}:
+            path = f"/v1/tasks/{reply.json['id']}?wait=20"
+            reply = await service.ask("GET", path, headers=headers)
+    assert (reply.json["problem"] or {}).get("code") == code
+    assert await service.ledger.balance(owner.account.id) == 100 - cost
