@@ -44,6 +44,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
     "pdf.overlay": ("nine.pdf",),
     "pdf.attach": ("photo.jpg",),
     "signing.sign": ("pdf/ec.p12",),
+    "document.compare": ("document/suite.docx",),
 }
 # What they look for is in few files: "there is none" is the answer about the others.
 FINDERS = frozenset({"image.barcode", "photo.restore", "media.audio", "ocr.recognise"})

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from engine.converter import Converter, Family
+from engine.converters.document.comparing.options import CompareOptions
 from engine.converters.document.notations import NOTATIONS, SOURCES, TARGETS
 from engine.converters.document.options import (
     CompileOptions,
@@ -111,6 +112,19 @@ CONVERTERS: tuple[Converter, ...] = (
         run="engine.converters.document.typeset:compile_source",
         check=check_compiled,
         default=True,
+    ),
+    Converter(
+        name="document.compare",
+        family="document",
+        title="Compare two Word documents: what changed, as tracked changes",
+        sources=("docx",),
+        targets=("docx",),
+        options=CompareOptions,
+        run="engine.converters.document.comparing.compare:compare",
+        inputs_min=2,
+        inputs_max=2,
+        # Pure Python over every word of two documents.
+        credits=2,
     ),
     Converter(
         name="document.mail",

@@ -8,10 +8,12 @@ import codecs
 import contextlib
 import email.message
 import io
+import zipfile
 from encodings.aliases import aliases
 
 from PIL import Image
 
+from engine.converter import Work
 from engine.converters.document import (
     catalogue,
     convert,
@@ -23,9 +25,16 @@ from engine.converters.document import (
     sieve,
     typeset,
 )
+from engine.converters.document.comparing import compare
+from engine.converters.document.comparing.options import CompareOptions
+from engine.job import Bounds
+
+_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+_MAIN = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"
 
 # Imported here so that preloading this module loads every implementation.
-__all__ = ["catalogue", "convert", "sieve", "touch", "typeset", "warm"]
+__all__ = ["catalogue", "compare", "convert", "sieve", "touch", "typeset", "warm"]
 
 _KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 # What mail, ZIP directories (cp437) and markup may say that their text is in; looked up by name, so
@@ -53,10 +62,30 @@ def warm() -> None:
     pictures.Pictures({}).find("data:image/png;base64,AAAA")
     plain.read_plain("warm\n\n  up", "lines")
     letters.parse(_message(), "eml")
+    pair = (_document("<w:b/>", "a warm word"), _document("<w:i/>", "one word"))
+    options = CompareOptions()
+    work = Work(
+        sources=("docx", "docx"), target="docx", inputs=pair, options=options, bounds=Bounds()
+    )
+    compare.compare(work)
 
 
 def touch() -> None:
     """Nothing: what a conversion needs first is another program, and typst's thread."""
+
+
+def _document(look: str, text: str) -> bytes:
+    """A Word document of one paragraph and one table."""
+    run = f"<w:r><w:rPr>{look}</w:rPr><w:t>{text}</w:t></w:r>"
+    cells = f"<w:tbl><w:tr><w:tc><w:p>{run}</w:p></w:tc></w:tr></w:tbl>"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
+        relation = f'<Relationship Id="a" Type="{_MAIN}" Target="main.xml"/>'
+        listed = f'<Relationships xmlns="{_RELATIONS}">{relation}</Relationships>'
+        package.writestr("_rels/.rels", listed)
+        body = f"<w:body><w:p>{run}</w:p>{cells}<w:p/></w:body>"
+        package.writestr("main.xml", f'<w:document xmlns:w="{_WORD}">{body}</w:document>')
+    return buffer.getvalue()
 
 
 def _message() -> bytes:

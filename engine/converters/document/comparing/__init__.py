@@ -1,0 +1,1 @@
+"""Two Word documents into one that shows what became of the first: tracked changes."""
