@@ -42,13 +42,13 @@ def convert(
     operation: str | None = None,
     bounds: Bounds | None = None,
     companions: tuple[str, ...] = (),
-    names: tuple[str, ...] = (),
+    called: tuple[str, ...] = (),
     **options: object,
 ) -> Reply:
     """Convert; options are turned into the strings that a query would hold.
 
     `companions` are the formats of the uploads after the first, where they are not `source`;
-    `names` what the client calls them.
+    `called` what the client calls them.
     """
     inputs = uploads if isinstance(uploads, list) else [uploads]
     converter = converter_for(source, target, operation, inputs=len(inputs))
@@ -59,7 +59,7 @@ def convert(
         target=target,
         options=msgspec.to_builtins(parse_options(converter, texts, target=target)),
         bounds=bounds or family_of(converter).bounds,
-        names=names,
+        names=called,
     )
     header, files = task.handle(msgspec.msgpack.encode(request), inputs)
     reply = msgspec.msgpack.decode(header, type=TaskReply)

@@ -57,7 +57,7 @@ def _made(name: str, packed: bytes, method: int, content: bytes, *, flags: int =
 
 def test_files_of_any_kind_are_packed_under_their_names() -> None:
     files = [b"%PDF-1.7 ...", b"\x89PNG...", b"\0\1\2"]
-    reply = convert(files, "any", "zip", names=("a.pdf", "folder\\ü.png", ""))
+    reply = convert(files, "any", "zip", called=("a.pdf", "folder\\ü.png", ""))
     archive = zipfile.ZipFile(io.BytesIO(reply.file))
     assert {name: archive.read(name) for name in archive.namelist()} == {
         "a.pdf": files[0], "ü.png": files[1], "file-3.bin": files[2],
@@ -66,14 +66,14 @@ def test_files_of_any_kind_are_packed_under_their_names() -> None:
 
 
 def test_files_of_one_name_do_not_collide() -> None:
-    reply = convert([b"1", b"2", b"3"], "any", "zip", names=("x.txt", "X.txt", "../x.txt"))
+    reply = convert([b"1", b"2", b"3"], "any", "zip", called=("x.txt", "X.txt", "../x.txt"))
     assert _names(reply.file) == ["x.txt", "X (2).txt", "x (3).txt"]
     assert "numbered: 2" in reply.warnings[0]
 
 
 @pytest.mark.parametrize("target", ARCHIVES)
 def test_what_was_packed_comes_out_again(target: str) -> None:
-    packed = convert([_TEXT, b"two"], "any", target, names=("one.txt", "two")).file
+    packed = convert([_TEXT, b"two"], "any", target, called=("one.txt", "two")).file
     reply = convert(packed, target, "any")
     assert dict(zip(reply.names, reply.files, strict=True)) == {"one.txt": _TEXT, "two": b"two"}
 
@@ -97,7 +97,7 @@ def test_a_zip_is_encrypted_with_aes_and_only_its_password_opens_it(operation: s
     noise = _noise(5000)
     if operation == "pack":
         names = ("text.txt", "noise")
-        locked = convert([_TEXT, noise], "any", "zip", names=names, password_out=_SECRET).file
+        locked = convert([_TEXT, noise], "any", "zip", called=names, password_out=_SECRET).file
     else:
         source = _zip({"text.txt": _TEXT, "noise": noise})
         locked = convert(source, "zip", "zip", password_out=_SECRET).file
@@ -148,7 +148,9 @@ def libarchive() -> Judge:
 
 
 def test_another_program_opens_what_we_encrypt(libarchive: Judge) -> None:
-    locked = convert([_TEXT, b""], "any", "zip", names=("ü.txt", "b"), password_out="pässwort").file
+    locked = convert(
+        [_TEXT, b""], "any", "zip", called=("ü.txt", "b"), password_out="pässwort"
+    ).file
     assert libarchive.files(locked, "pässwort") == {"ü.txt": _TEXT, "b": b""}
 
 
@@ -243,9 +245,9 @@ def test_members_are_chosen_and_nothing_is_nothing() -> None:
 
 def test_what_a_compressed_file_is_called_comes_from_its_own_name() -> None:
     packed = zstandard.compress(_TEXT)
-    assert convert(packed, "zst", "any", names=("notes.md.zst",)).names == ("notes.md",)
+    assert convert(packed, "zst", "any", called=("notes.md.zst",)).names == ("notes.md",)
     assert convert(packed, "zst", "any").names == ("content",)
-    assert convert(packed, "zst", "any", names=("..",)).names == ("content",)
+    assert convert(packed, "zst", "any", called=("..",)).names == ("content",)
 
 
 def test_more_files_than_are_given_out_at_once_are_refused() -> None:
