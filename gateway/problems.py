@@ -165,6 +165,18 @@ KINDS: Mapping[type[Exception], Kind] = {
     ledger.HookUnknown: Kind("webhook-unknown", 404, "No such webhook"),
     ledger.HooksExceeded: Kind("too-many-webhooks", 409, "Too many webhooks"),
     ledger.DeliveryUnknown: Kind("delivery-unknown", 404, "No such delivery"),
+    ledger.PersonUnknown: Kind("person-unknown", 404, "No such person"),
+    ledger.SessionUnknown: Kind("session-unknown", 404, "No such session"),
+    ledger.LinkUnknown: Kind("link-unknown", 404, "No such link"),
+    ledger.AddressKnown: Kind("address-known", 409, "Sign in first"),
+    ledger.FactorUnknown: Kind("factor-unknown", 409, "No second factor"),
+    ledger.FactorWanted: Kind("factor-wanted", 409, "Second factor wanted"),
+    ledger.MemberUnknown: Kind("member-unknown", 404, "No such member"),
+    ledger.MemberKnown: Kind("member-known", 409, "A member already"),
+    ledger.MembersExceeded: Kind("too-many-members", 409, "Too many members"),
+    ledger.OwnerWanted: Kind("owner-wanted", 409, "An owner is wanted"),
+    ledger.RoleExceeded: Kind("role-exceeded", 403, "More than your role may do"),
+    ledger.InvitationUnknown: Kind("invitation-unknown", 404, "No such invitation"),
 }
 
 # Raised only while the service starts or by the command line; over HTTP they are a plain 500.

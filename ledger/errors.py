@@ -139,6 +139,59 @@ class DeliveryUnknown(LedgerError):
     """There is no such delivery of this webhook, or its log is over."""
 
 
+class PersonUnknown(LedgerError):
+    """There is no such person."""
+
+
+class SessionUnknown(LedgerError):
+    """There is no such session of this person, or it is over."""
+
+
+class LinkUnknown(LedgerError):
+    """A link of a mail that was never sent, was used, replaced or forgotten, or is over."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this link was used before, is too old, or was never sent; ask for a new one"
+        )
+
+
+class AddressKnown(LedgerError):
+    """Somebody with this address is here. Said only to who has shown to read its mails."""
+
+
+class FactorUnknown(LedgerError):
+    """The person has no second factor, or proposed none."""
+
+
+class FactorWanted(LedgerError):
+    """The person's second factor must not be dropped."""
+
+
+class MemberUnknown(LedgerError):
+    """There is no such member of this account."""
+
+
+class MemberKnown(LedgerError):
+    """Who is invited is a member already."""
+
+
+class MembersExceeded(LedgerError):
+    """The account has as many members, or waits for as many, as it may."""
+
+
+class OwnerWanted(LedgerError):
+    """The account would have no owner left."""
+
+
+class RoleExceeded(LedgerError):
+    """A member wanted to give or to change what is above the own role."""
+
+
+class InvitationUnknown(LedgerError):
+    """There is no such invitation to this account."""
+
+
 class LedgerUnavailable(LedgerError):
     """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
 

@@ -58,3 +58,9 @@ grant insert on files.half, files.chunk to ephemera_app;
 grant execute on function tasks.submit, tasks.tell to ephemera_app;
 grant execute on procedure tasks.finish to ephemera_app;
 grant insert, update, delete on tasks.task, tasks.hook, tasks.delivery to ephemera_app;
+
+-- People come, change, and go; what they are a member of and what they hold goes with them.
+revoke all on schema people from public, ephemera_app;
+revoke all on all tables in schema people from public, ephemera_app;
+grant usage on schema people to ephemera_app;
+grant select, insert, update, delete on all tables in schema people to ephemera_app;

@@ -44,6 +44,10 @@ from ledger.errors import LedgerUnavailable
 from ledger.files.files import Files
 from ledger.files.sweeper import FileSweeper
 from ledger.migrate import demand_schema
+from ledger.people.people import People
+from ledger.people.peppers import Peppers
+from ledger.people.person import NOBODY, Clock, Mailer
+from ledger.people.secret import utc_now
 from ledger.resealing import Resealing
 from ledger.settings import LedgerSettings
 from ledger.tasks.deliveries import Deliveries
@@ -72,6 +76,7 @@ class Ledger:
         hooks: Hooks,
         deliveries: Deliveries,
         task_sweeper: TaskSweeper,
+        people: People,
         sweeper: Sweeper,
         upkeep: Upkeep,
         writer: Writer,
@@ -90,6 +95,7 @@ class Ledger:
         self.hooks = hooks
         self.deliveries = deliveries
         self.task_sweeper = task_sweeper
+        self.people = people
         self.sweeper = sweeper
         self.upkeep = upkeep
         self._writer = writer
@@ -104,12 +110,15 @@ class Ledger:
         *,
         on_low_balance: Callable[[LowBalance], None] | None = None,
         observe: Observer = unobserved,
+        clock: Clock = utc_now,
+        mailer: Mailer = NOBODY,
     ) -> AsyncIterator["Ledger"]:
         """Connect and take a lease; at the end, deliver what is queued and give the lease back.
 
         `on_low_balance` is called when any account falls below its threshold, in every process
         that asks for it (not behind a pooler, which carries no announcements).
-        `observe` is called at every named step of an operation (`credits/step.py`), for tests.
+        `observe` is called at every named step of an operation (`credits/step.py`), for tests, and
+        `clock` says what time it is for people, their sessions and links.
         Raises LedgerUnavailable when PostgreSQL cannot be reached, DatabaseRefused when it does not
         let us in, SchemaBehind or SchemaNewer when its schema is not ours.
         """
@@ -138,6 +147,8 @@ class Ledger:
             tasks = Tasks(database, envelope, settings.tasks)
             deliveries = Deliveries(database, envelope, settings.tasks)
             task_sweeper = TaskSweeper(database, tasks, deliveries, settings.tasks)
+            peppers = Peppers(settings.pepper, settings.password_peppers)
+            people = People(database, envelope, peppers, mailer, clock)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
@@ -151,6 +162,7 @@ class Ledger:
                 hooks=Hooks(database, envelope, settings.tasks),
                 deliveries=deliveries,
                 task_sweeper=task_sweeper,
+                people=people,
                 sweeper=sweeper,
                 upkeep=upkeep,
                 writer=writer,
@@ -161,6 +173,7 @@ class Ledger:
                 background = [
                     *(lease.keep(database), sweeper.run()),
                     *(upkeep.run(), file_sweeper.run(), task_sweeper.run(), keys.uses.run()),
+                    people.sweeper.run(),
                 ]
                 if not settings.pooled:
                     background += [keys.listen(connector), tasks.listen(connector)]

@@ -31,6 +31,8 @@ class Sealed(msgspec.Struct, frozen=True):
 SEALED = (
     Sealed("accounts.api_key", "id", "sealed", ("id",)),
     Sealed("accounts.token_key", "kid", "sealed", ("kid",)),
+    Sealed("people.person", "id", "totp", ("id",)),
+    Sealed("people.person", "id", "totp_next", ("id",)),
     Sealed("tasks.hook", "id", "url", ("id",)),
     Sealed("tasks.hook", "id", "secret", ("id",)),
     Sealed("tasks.hook", "id", "old_secret", ("id",)),

@@ -11,6 +11,8 @@ CREATE SCHEMA ephemera;
 
 CREATE SCHEMA files;
 
+CREATE SCHEMA people;
+
 CREATE TYPE credits.kind AS ENUM (
     'purchase',
     'consumption',
@@ -1010,6 +1012,128 @@ CREATE UNLOGGED TABLE files.half (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='50');
 
+CREATE TABLE people.account (
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    CONSTRAINT account_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
+CREATE TABLE people.device (
+    hash bytea NOT NULL,
+    person_id bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone NOT NULL,
+    CONSTRAINT device_hash_check CHECK ((length(hash) = 32))
+);
+
+CREATE TABLE people.invitation (
+    id text NOT NULL,
+    hash bytea NOT NULL,
+    account_id bigint NOT NULL,
+    address text NOT NULL,
+    role text NOT NULL,
+    invited_by bigint,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT invitation_address_check CHECK (((length(address) >= 3) AND (length(address) <= 254))),
+    CONSTRAINT invitation_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT invitation_id_check CHECK ((id ~ '^[0-9A-Za-z]{12}$'::text)),
+    CONSTRAINT invitation_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'developer'::text, 'billing'::text, 'viewer'::text])))
+);
+
+CREATE TABLE people.link (
+    hash bytea NOT NULL,
+    purpose text NOT NULL,
+    person_id bigint,
+    address text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT link_address_check CHECK (((length(address) >= 3) AND (length(address) <= 254))),
+    CONSTRAINT link_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT link_name_check CHECK ((length(name) <= 100)),
+    CONSTRAINT link_purpose_check CHECK ((purpose = ANY (ARRAY['sign_up'::text, 'reset'::text, 'address'::text])))
+);
+
+CREATE TABLE people.member (
+    account_id bigint NOT NULL,
+    person_id bigint NOT NULL,
+    role text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT member_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'developer'::text, 'billing'::text, 'viewer'::text])))
+);
+
+CREATE TABLE people.person (
+    id bigint NOT NULL,
+    address text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    suspended_at timestamp with time zone,
+    password text NOT NULL,
+    pepper_id text NOT NULL,
+    password_at timestamp with time zone NOT NULL,
+    totp bytea,
+    totp_since timestamp with time zone,
+    totp_next bytea,
+    totp_step bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT person_address_check CHECK (((length(address) >= 3) AND (length(address) <= 254))),
+    CONSTRAINT person_id_check CHECK ((id > 0)),
+    CONSTRAINT person_name_check CHECK ((length(name) <= 100)),
+    CONSTRAINT person_password_check CHECK ((password ~~ '$argon2id$%'::text)),
+    CONSTRAINT person_totp CHECK (((totp IS NULL) = (totp_since IS NULL)))
+);
+
+COMMENT ON COLUMN people.person.address IS 'confirmed by its owner; nobody is here before that';
+
+COMMENT ON COLUMN people.person.password IS 'argon2id of HMAC-SHA256(pepper, password)';
+
+COMMENT ON COLUMN people.person.totp IS 'the seed of one-time codes, in the envelope: place people.person.totp|id';
+
+COMMENT ON COLUMN people.person.totp_next IS 'a seed that no code has confirmed yet, in the envelope: place people.person.totp_next|id';
+
+COMMENT ON COLUMN people.person.totp_step IS 'the time step of the last code that was taken: neither it nor an earlier one is taken again';
+
+CREATE TABLE people.recovery_code (
+    person_id bigint NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT recovery_code_hash_check CHECK ((length(hash) = 32))
+);
+
+COMMENT ON TABLE people.recovery_code IS 'deleted when it is used';
+
+COMMENT ON COLUMN people.recovery_code.hash IS 'BLAKE2b-256 of the code, keyed with the pepper';
+
+CREATE TABLE people.session (
+    id text NOT NULL,
+    hash bytea NOT NULL,
+    person_id bigint NOT NULL,
+    account_id bigint,
+    mfa boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    stepped_up_at timestamp with time zone NOT NULL,
+    network cidr,
+    client text DEFAULT ''::text NOT NULL,
+    CONSTRAINT session_client_check CHECK ((length(client) <= 120)),
+    CONSTRAINT session_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT session_id_check CHECK ((id ~ '^[0-9A-Za-z]{12}$'::text))
+)
+WITH (fillfactor='70');
+
+COMMENT ON COLUMN people.session.hash IS 'SHA-256 of the whole secret, which has 190 random bits';
+
+COMMENT ON COLUMN people.session.network IS 'where it began: the /24 or the /64';
+
+COMMENT ON COLUMN people.session.client IS 'the program it began with, as it called itself';
+
+CREATE TABLE people.staff (
+    person_id bigint NOT NULL,
+    role text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT staff_role_check CHECK ((role = ANY (ARRAY['support'::text, 'ops'::text, 'finance'::text, 'auditor'::text])))
+);
+
 ALTER TABLE ONLY accounts.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
@@ -1067,6 +1191,39 @@ ALTER TABLE ONLY files.file
 ALTER TABLE ONLY files.half
     ADD CONSTRAINT half_pkey PRIMARY KEY (file_id);
 
+ALTER TABLE ONLY people.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY people.device
+    ADD CONSTRAINT device_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY people.invitation
+    ADD CONSTRAINT invitation_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY people.invitation
+    ADD CONSTRAINT invitation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY people.link
+    ADD CONSTRAINT link_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY people.member
+    ADD CONSTRAINT member_pkey PRIMARY KEY (account_id, person_id);
+
+ALTER TABLE ONLY people.person
+    ADD CONSTRAINT person_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY people.recovery_code
+    ADD CONSTRAINT recovery_code_pkey PRIMARY KEY (person_id, hash);
+
+ALTER TABLE ONLY people.session
+    ADD CONSTRAINT session_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY people.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY people.staff
+    ADD CONSTRAINT staff_pkey PRIMARY KEY (person_id, role);
+
 CREATE INDEX api_key_account ON accounts.api_key USING btree (account_id);
 
 CREATE INDEX token_ended_expiry ON accounts.token_ended USING btree (expires_at);
@@ -1090,6 +1247,30 @@ CREATE INDEX spending_spender ON credits.spending USING btree (spender);
 CREATE UNIQUE INDEX file_account ON files.file USING btree (account_id, seq);
 
 CREATE INDEX file_expiry ON files.file USING btree (expires_at);
+
+CREATE INDEX device_person ON people.device USING btree (person_id, used_at);
+
+CREATE INDEX device_used ON people.device USING btree (used_at);
+
+CREATE UNIQUE INDEX invitation_address ON people.invitation USING btree (account_id, lower(address));
+
+CREATE INDEX invitation_by ON people.invitation USING btree (invited_by);
+
+CREATE INDEX invitation_expiry ON people.invitation USING btree (expires_at);
+
+CREATE INDEX link_address ON people.link USING btree (lower(address));
+
+CREATE INDEX link_expiry ON people.link USING btree (expires_at);
+
+CREATE INDEX link_person ON people.link USING btree (person_id);
+
+CREATE INDEX member_person ON people.member USING btree (person_id);
+
+CREATE UNIQUE INDEX person_address ON people.person USING btree (lower(address));
+
+CREATE INDEX session_person ON people.session USING btree (person_id, seen_at);
+
+CREATE INDEX session_seen ON people.session USING btree (seen_at);
 
 CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE OF revoked_at, expires_at, deprecated_at ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 
@@ -1129,3 +1310,33 @@ ALTER TABLE ONLY files.chunk
 
 ALTER TABLE ONLY files.half
     ADD CONSTRAINT half_file_id_fkey FOREIGN KEY (file_id) REFERENCES files.file(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.account
+    ADD CONSTRAINT account_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.device
+    ADD CONSTRAINT device_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.invitation
+    ADD CONSTRAINT invitation_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.invitation
+    ADD CONSTRAINT invitation_invited_by_fkey FOREIGN KEY (invited_by) REFERENCES people.person(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY people.link
+    ADD CONSTRAINT link_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.member
+    ADD CONSTRAINT member_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.member
+    ADD CONSTRAINT member_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.recovery_code
+    ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.session
+    ADD CONSTRAINT session_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.staff
+    ADD CONSTRAINT staff_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;

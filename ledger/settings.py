@@ -22,6 +22,9 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     # Seal what must be read again (`envelope.py`): 32 bytes each, the last one seals. Without any,
     # nothing of the kind can be kept.
     keks: tuple[bytes, ...] = ()
+    # Passwords are mixed with the last of these, and checked with any; without one, with a key that
+    # is derived from the pepper.
+    password_peppers: tuple[bytes, ...] = ()
     # pgbouncer in transaction mode stands between: no session state, no prepared statements.
     pooled: bool = False
     # One garbage collection or a busy machine must not cost the lease: three beats fit.

@@ -117,7 +117,7 @@ async def test_the_schema_file_is_what_the_migrations_make(empty: str) -> None:
             find_binaries(None).folder / "pg_dump",
             *("--schema-only", "--no-owner", "--no-privileges"),
             *("--schema=credits", "--schema=accounts", "--schema=audit"),
-            *("--schema=files", "--schema=ephemera"),
+            *("--schema=files", "--schema=ephemera", "--schema=people"),
             empty,
         ],
         check=True,

@@ -25,6 +25,11 @@ OTHERS = {
     "files.half.half",
     "files.half.name",
     "files.half.proof",
+    "people.device.hash",
+    "people.invitation.hash",
+    "people.link.hash",
+    "people.recovery_code.hash",
+    "people.session.hash",
     "tasks.task.fingerprint",
 }
 
