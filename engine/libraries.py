@@ -24,7 +24,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "xlsxwriter",
     ),
     "document": ("lxml", "pillow", "pypandoc_binary", "python-oxmsg", "typst"),
-    "archive": ("py7zr", "zstandard"),
+    "archive": ("inflate64", "py7zr", "pycryptodomex", "pyppmd", "zstandard"),
     "image": (
         "blurhash",
         "cykooz-resizer",
