@@ -228,9 +228,9 @@ class Workshop:
     ) -> End:
         config = self._config
         keep_s = max(request.lifetime_s, config.remembered_s)
-        money: Money = "leave" if request.hold == "memory" else "settle"
-        if not debit.credits:
-            money = "free"
+        money: Money = "settle" if debit.credits else "free"
+        if request.hold == "memory":
+            money = "leave"
         outcome = TaskOutcome(
             files=told,
             warnings=tuple(output.warnings),

@@ -33,6 +33,7 @@ from gateway.tasks.held import Held
 from gateway.tasks.parts import Parts
 from gateway.tasks.request import TaskOutcome, request_of
 from gateway.tasks.watch import Watch
+from ledger.credits.debit import uninterrupted
 from ledger.errors import DebitLapsed, FileLapsed, LedgerError, LedgerUnavailable, StoreFull
 from ledger.tasks.limits import ATTEMPTS_MAX
 from ledger.tasks.states import End, State
@@ -196,11 +197,12 @@ class Runner:
                 self.held.free(claimed.account_id, claimed.id)
                 return
             cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
-            await self._failed(attempt, ServiceDraining(SENTENCE))
+            await uninterrupted(self._failed(attempt, ServiceDraining(SENTENCE)))
         except TaskLost:
             self.held.free(claimed.account_id, claimed.id)
         except Exception as error:  # noqa: BLE001 -- the border: whatever it is, the task ends of it
-            await self._failed(attempt, error)
+            # A stop that comes now must not lose what is about to be recorded.
+            await uninterrupted(self._failed(attempt, error))
         else:
             self._metrics.task_ended(State.SUCCEEDED)
             self.held.free(claimed.account_id, claimed.id)

@@ -207,6 +207,8 @@ begin
     commit;
     set transaction isolation level serializable;
     set local lock_timeout = '5s';
+    -- Serializable transactions lock what they scan.
+    set local enable_seqscan = off;
     lock table credits.turn in share row exclusive mode;
     select * into t from tasks.task k where k.seq = p_seq;
     if t.seq is null then
