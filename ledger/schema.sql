@@ -13,6 +13,8 @@ CREATE SCHEMA files;
 
 CREATE SCHEMA people;
 
+CREATE SCHEMA tasks;
+
 CREATE TYPE credits.kind AS ENUM (
     'purchase',
     'consumption',
@@ -684,6 +686,132 @@ begin
     return 'done';
 end $$;
 
+CREATE PROCEDURE tasks.finish(IN p_seq bigint, IN p_conversion uuid, IN p_from text[], IN p_only text, IN p_state text, IN p_money text, IN p_reason text, IN p_outcome bytea, IN p_results text[], IN p_code text, IN p_keep interval, IN p_event text, IN p_event_id text, IN p_body text, INOUT result text)
+    LANGUAGE plpgsql
+    AS $$
+declare
+    t       tasks.task;
+    cost    bigint;
+    final   boolean;
+    said    text;
+begin
+    -- As in credits.apply: the turn is taken before the snapshot.
+    commit;
+    set transaction isolation level serializable;
+    set local lock_timeout = '5s';
+    -- Serializable transactions lock what they scan.
+    set local enable_seqscan = off;
+    lock table credits.turn in share row exclusive mode;
+    select * into t from tasks.task k where k.seq = p_seq;
+    if t.seq is null then
+        result := 'gone';
+    elsif t.state = p_state and (p_conversion is null or t.conversion_id = p_conversion)
+          and (p_money not in ('settle', 'free') or t.settled) then
+        result := 'done';
+    elsif t.state <> all (p_from)
+          or p_conversion is not null and t.conversion_id is distinct from p_conversion
+          or p_only = 'lapsed' and t.lease_until >= now()
+          or p_only = 'expired' and t.expires_at > now() then
+        result := 'lost';
+    else
+        select o.amount into cost from credits.open_debit o
+         where o.account_id = t.account_id and o.conversion_id = t.conversion_id;
+        if p_money in ('settle', 'refund') and t.conversion_id is not null then
+            select p.outcomes[1] into said from credits.post(
+                0, interval '0', array[p_money], array[t.account_id], array[0::bigint],
+                array[t.conversion_id], array[null]::text[], array[null]::bytea[],
+                array[null]::text[], array[p_reason]) p;
+        end if;
+        final := p_money in ('settle', 'free');
+        if p_money = 'settle' and said is distinct from 'done' then
+            result := 'lapsed';
+        else
+            update tasks.task k
+               set state = p_state, settled = final,
+                   credits = case when p_money = 'refund' then 0 else coalesce(cost, k.credits) end,
+                   outcome = coalesce(p_outcome, k.outcome),
+                   results = coalesce(p_results, k.results), code = p_code,
+                   stage = p_state, progress = case when p_state = 'succeeded' then 1
+                                                    else k.progress end,
+                   request = null, ended_at = coalesce(k.ended_at, now()),
+                   expires_at = case when p_keep is null then k.expires_at
+                                     else now() + p_keep end
+             where k.seq = p_seq;
+            -- Unreadable from now on; the store's sweeper takes the bytes.
+            update files.file f set expires_at = now()
+             where f.id = any (t.inputs) and f.account_id = t.account_id and f.expires_at > now();
+            if p_event is not null then
+                perform tasks.tell(t.account_id, t.id, t.hook_id, t.callback,
+                                   p_event, p_event_id, p_body);
+            end if;
+            perform pg_notify('ephemera_tasks', 'changed ' || p_seq);
+            result := 'done';
+        end if;
+    end if;
+    commit;
+end $$;
+
+CREATE FUNCTION tasks.submit(p_account bigint, p_id text, p_hold text, p_holder uuid, p_source text, p_target text, p_request bytea, p_callback bytea, p_hook text, p_inputs text[], p_key text, p_fingerprint bytea, p_queue interval, p_lease interval, p_account_max bigint, p_max bigint, OUT outcome text, OUT task_id text, OUT task_seq bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'tasks', 'pg_temp'
+    AS $$
+declare
+    known task;
+    live  record;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('tasks.submit', 0));
+    task_id := p_id;
+    select * into known from task t where t.account_id = p_account and t.client_key = p_key;
+    if found then
+        task_id := known.id;
+        task_seq := known.seq;
+        outcome := case when known.fingerprint = p_fingerprint then 'repeat' else 'mismatch' end;
+        return;
+    end if;
+    select count(*) as all_of_them, count(*) filter (where t.account_id = p_account) as own,
+           coalesce(min(t.turn) filter (where t.state = 'queued'), 0) as head,
+           coalesce(max(t.turn) filter (where t.account_id = p_account) + 1, 0) as after_own
+      into live from task t where t.state in ('queued', 'running');
+    if not exists (select from credits.account a where a.id = p_account and a.status = 'active') then
+        outcome := 'account_frozen';
+    elsif exists (select from task t where t.account_id = p_account and t.id = p_id) then
+        outcome := 'taken';
+    elsif p_hook is not null and not exists (
+            select from hook h where h.id = p_hook and h.account_id = p_account) then
+        outcome := 'hook_unknown';
+    elsif live.own >= p_account_max then
+        outcome := 'account_full';
+    elsif live.all_of_them >= p_max then
+        outcome := 'full';
+    else
+        insert into task (account_id, id, hold, holder, source, target, request, callback, hook_id,
+                          inputs, client_key, fingerprint, turn, lease_until, expires_at)
+        values (p_account, p_id, p_hold, p_holder, p_source, p_target, p_request, p_callback,
+                p_hook, p_inputs, p_key, p_fingerprint, greatest(live.head, live.after_own),
+                now() + p_lease, now() + p_queue)
+        returning seq into task_seq;
+        outcome := 'done';
+        perform pg_notify('ephemera_tasks', 'queued');
+    end if;
+end $$;
+
+CREATE FUNCTION tasks.tell(p_account bigint, p_task text, p_hook text, p_callback bytea, p_event text, p_event_id text, p_body text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'tasks', 'pg_temp'
+    AS $$
+    insert into delivery (account_id, event_id, event, task_id, hook_id, callback, lane, body,
+                          next_at)
+    select p_account, p_event_id, p_event, p_task, h.id, null, h.id, p_body, now()
+      from hook h
+     where h.account_id = p_account and h.status = 'active'
+       and (h.id = p_hook or p_event = any (h.events))
+    union all
+    select p_account, p_event_id, p_event, p_task, null, p_callback, 'account ' || p_account,
+           p_body, now()
+     where p_callback is not null
+    on conflict (event_id, lane) do nothing
+$$;
+
 CREATE TABLE accounts.api_key (
     id text NOT NULL,
     account_id bigint NOT NULL,
@@ -1134,6 +1262,118 @@ CREATE TABLE people.staff (
     CONSTRAINT staff_role_check CHECK ((role = ANY (ARRAY['support'::text, 'ops'::text, 'finance'::text, 'auditor'::text])))
 );
 
+CREATE TABLE tasks.delivery (
+    seq bigint NOT NULL,
+    account_id bigint NOT NULL,
+    event_id text NOT NULL,
+    event text NOT NULL,
+    task_id text NOT NULL,
+    hook_id text,
+    callback bytea,
+    lane text NOT NULL,
+    body text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone,
+    status integer,
+    error text,
+    log jsonb DEFAULT '[]'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT delivery_body_check CHECK ((length(body) <= 20000)),
+    CONSTRAINT delivery_error_check CHECK ((length(error) <= 64)),
+    CONSTRAINT delivery_event_check CHECK ((length(event) <= 64)),
+    CONSTRAINT delivery_event_id_check CHECK ((length(event_id) <= 64)),
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'delivered'::text, 'failed'::text, 'dropped'::text])))
+);
+
+ALTER TABLE tasks.delivery ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tasks.delivery_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE tasks.hook (
+    id text NOT NULL,
+    account_id bigint NOT NULL,
+    url bytea NOT NULL,
+    secret bytea NOT NULL,
+    old_secret bytea,
+    old_until timestamp with time zone,
+    events text[] NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    reason text,
+    failing_since timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT hook_id_check CHECK ((id ~ '^[0-9A-Za-z]{16}$'::text)),
+    CONSTRAINT hook_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
+);
+
+CREATE TABLE tasks.task (
+    seq bigint NOT NULL,
+    account_id bigint NOT NULL,
+    id text NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    hold text NOT NULL,
+    source text NOT NULL,
+    target text NOT NULL,
+    request bytea,
+    callback bytea,
+    hook_id text,
+    inputs text[] DEFAULT '{}'::text[] NOT NULL,
+    results text[] DEFAULT '{}'::text[] NOT NULL,
+    outcome bytea,
+    code text,
+    client_key text,
+    fingerprint bytea,
+    turn bigint NOT NULL,
+    ready_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    conversion_id uuid,
+    holder uuid,
+    lease_until timestamp with time zone,
+    stage text DEFAULT 'queued'::text NOT NULL,
+    progress real DEFAULT 0 NOT NULL,
+    credits bigint DEFAULT 0 NOT NULL,
+    settled boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT task_callback_check CHECK ((length(callback) <= 8192)),
+    CONSTRAINT task_client_key_check CHECK (((length(client_key) >= 1) AND (length(client_key) <= 255))),
+    CONSTRAINT task_code_check CHECK ((length(code) <= 64)),
+    CONSTRAINT task_fingerprint_check CHECK ((length(fingerprint) = 32)),
+    CONSTRAINT task_held_by CHECK (((holder IS NOT NULL) OR ((hold = 'store'::text) AND (state <> 'running'::text)))),
+    CONSTRAINT task_hold_check CHECK ((hold = ANY (ARRAY['store'::text, 'memory'::text]))),
+    CONSTRAINT task_id_check CHECK ((id ~ '^[0-9a-z-]{32,36}$'::text)),
+    CONSTRAINT task_outcome_check CHECK ((length(outcome) <= 1048576)),
+    CONSTRAINT task_over_when CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text])) = (ended_at IS NULL))),
+    CONSTRAINT task_paid CHECK (((NOT settled) OR (state = 'succeeded'::text))),
+    CONSTRAINT task_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
+    CONSTRAINT task_request_check CHECK ((length(request) <= 1048576)),
+    CONSTRAINT task_source_check CHECK ((length(source) <= 64)),
+    CONSTRAINT task_stage_check CHECK ((length(stage) <= 32)),
+    CONSTRAINT task_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'timed_out'::text, 'expired'::text]))),
+    CONSTRAINT task_target_check CHECK ((length(target) <= 64))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON COLUMN tasks.task.turn IS 'whose turn it is: an account with many tasks gets one turn for one of everybody else';
+
+ALTER TABLE tasks.task ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tasks.task_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY accounts.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
@@ -1224,6 +1464,21 @@ ALTER TABLE ONLY people.session
 ALTER TABLE ONLY people.staff
     ADD CONSTRAINT staff_pkey PRIMARY KEY (person_id, role);
 
+ALTER TABLE ONLY tasks.delivery
+    ADD CONSTRAINT delivery_event_id_lane_key UNIQUE (event_id, lane);
+
+ALTER TABLE ONLY tasks.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY tasks.hook
+    ADD CONSTRAINT hook_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY tasks.task
+    ADD CONSTRAINT task_account_id_id_key UNIQUE (account_id, id);
+
+ALTER TABLE ONLY tasks.task
+    ADD CONSTRAINT task_pkey PRIMARY KEY (seq);
+
 CREATE INDEX api_key_account ON accounts.api_key USING btree (account_id);
 
 CREATE INDEX token_ended_expiry ON accounts.token_ended USING btree (expires_at);
@@ -1271,6 +1526,30 @@ CREATE UNIQUE INDEX person_address ON people.person USING btree (lower(address))
 CREATE INDEX session_person ON people.session USING btree (person_id, seen_at);
 
 CREATE INDEX session_seen ON people.session USING btree (seen_at);
+
+CREATE INDEX delivery_age ON tasks.delivery USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX delivery_due ON tasks.delivery USING btree (next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
+
+CREATE INDEX delivery_hook ON tasks.delivery USING btree (hook_id, seq);
+
+CREATE INDEX delivery_lane ON tasks.delivery USING btree (lane, next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
+
+CREATE INDEX hook_account ON tasks.hook USING btree (account_id, created_at);
+
+CREATE INDEX task_account ON tasks.task USING btree (account_id, seq);
+
+CREATE UNIQUE INDEX task_client_key ON tasks.task USING btree (account_id, client_key) WHERE (client_key IS NOT NULL);
+
+CREATE INDEX task_expiry ON tasks.task USING btree (expires_at);
+
+CREATE INDEX task_in_memory ON tasks.task USING btree (seq) WHERE (hold = 'memory'::text);
+
+CREATE INDEX task_live ON tasks.task USING btree (account_id, turn) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+
+CREATE INDEX task_queue ON tasks.task USING btree (turn, seq) WHERE (state = 'queued'::text);
+
+CREATE INDEX task_running ON tasks.task USING btree (seq) WHERE (state = 'running'::text);
 
 CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE OF revoked_at, expires_at, deprecated_at ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 
@@ -1340,3 +1619,6 @@ ALTER TABLE ONLY people.session
 
 ALTER TABLE ONLY people.staff
     ADD CONSTRAINT staff_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tasks.delivery
+    ADD CONSTRAINT delivery_hook_id_fkey FOREIGN KEY (hook_id) REFERENCES tasks.hook(id) ON DELETE CASCADE;
