@@ -97,6 +97,7 @@ NEEDED: dict[str, dict[str, str]] = {
     "text-watermark": {"Text": "Draft"},
     "image-watermark": {"ImageFile": "0" * 32},
     "pdf-watermark": {"OverlayFile": "0" * 32},
+    "compare": {"CompareFile": "0" * 32},
     "redact": {"Preset": "manual", "RedactionData": '[{"Text": "Ada"}]'},
 }
 SIDES = ("MarginTop", "MarginRight", "MarginBottom", "MarginLeft")

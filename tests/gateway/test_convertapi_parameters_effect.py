@@ -1,7 +1,9 @@
 """What parameters do to real files, judged by qpdf, poppler and Pillow."""
 
 import io
+import re
 import subprocess
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -265,3 +267,28 @@ async def test_an_unknown_parameter_is_left_out_and_told(
     reply = await convert(service, customer, "png>jpg", picture(), Sparkle="yes")
     assert reply.status == 200
     assert reply.headers["X-Ignored-Parameters"] == "Sparkle"
+
+
+async def test_versions_of_a_document_are_compared(service: Service, customer: Customer) -> None:
+    before = await _letter(service, customer, "old words")
+    after = await _letter(service, customer, "new words")
+    reply = await convert(
+        service,
+        customer,
+        "docx>compare",
+        before,
+        ("CompareFile", after),
+        CompareLevel="Word",
+        RevisionAuthor="Ada",
+    )
+    (compared,) = files(reply)
+    assert reply.json["Files"][0]["FileName"] == "0.docx"
+    with zipfile.ZipFile(io.BytesIO(compared)) as package:
+        told = package.read("word/document.xml").decode()
+    assert re.search(r'<w:del [^>]*w:author="Ada".*old', told, re.DOTALL)
+    assert re.search(r'<w:ins [^>]*w:author="Ada".*new', told, re.DOTALL)
+
+
+async def _letter(service: Service, customer: Customer, text: str) -> bytes:
+    (letter,) = files(await convert(service, customer, "log>docx", text.encode()))
+    return letter

@@ -51,7 +51,6 @@ ABSENT = (
     Absence(("docx", "odt"), ("xml",), "Word's flat XML is not written"),
     Absence(("xml",), ("docx",), "Word's flat XML is not read"),
     Absence(("html",), ("xls", "xlsx"), "tables of web pages are not read into workbooks"),
-    Absence(("docx",), ("compare",), "documents are not compared here"),
     Absence(
         ("docx", "pptx", "xlsx"),
         ("protect",),

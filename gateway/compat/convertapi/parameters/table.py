@@ -18,6 +18,7 @@ from gateway.compat.convertapi.parameters import (
     office,
     pages,
     rendering,
+    revisions,
     texts,
     web,
 )
@@ -35,6 +36,7 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
     *texts.COUNTERPARTS,
     *drawings.COUNTERPARTS,
     *archives.COUNTERPARTS,
+    *revisions.COUNTERPARTS,
 )
 # Addresses leave the source open with these; the file decides.
 WILD = frozenset({"any", "*", "file"})
