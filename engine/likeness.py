@@ -76,6 +76,9 @@ _TEXTS = frozenset(
 )
 # Archives that only unpacking tells from other packed files, which takes long for these.
 _PACKED = {"tbz2": "bz2", "txz": "xz", "tzst": "zst"}
+# What Office documents are encrypted as, whichever they are: only their password tells.
+_ENCRYPTED = "ooxml-encrypted"
+_ENCRYPTABLE = frozenset({"docx", "xlsx", "xlsb", "pptx", "vsdx"})
 # Told by fields that agree, and so sometimes not told at all.
 _WITHOUT_SIGNATURE = frozenset({"mp3", "aac", "ts", "mpeg", "tga", "stl", "dxf"})
 
@@ -113,6 +116,8 @@ def fits(claimed: str, seen: str | None) -> bool:
     if seen is not None and claimed in known(seen):
         return True
     if seen is not None and _PACKED.get(claimed) == seen:
+        return True
+    if seen == _ENCRYPTED and claimed in _ENCRYPTABLE:
         return True
     if is_text(claimed):
         return seen is None or is_text(seen)

@@ -162,6 +162,9 @@ def test_packages_that_explode_are_refused_by_their_directory(pool: Workers) -> 
 
 
 def test_encrypted_packages_say_so(pool: Workers) -> None:
+    for source in ("docx", "pptx"):
+        reply = pool.convert(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), source, "html")
+        assert (reply.error, "encrypted" in reply.detail) == ("PasswordRequired", True)
     manifest = b'<m xmlns:m="x"><m:encryption-data/></m>'
     locked = _repacked("suite.odt", {"META-INF/manifest.xml": manifest})
     assert pool.convert(locked, "odt", "txt").error == "PasswordRequired"

@@ -5,6 +5,7 @@ import pytest
 from engine import errors
 from engine.engine import Engine
 from engine.job import Job
+from tests.engine.calls import FILES
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
 JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0" + b"\0" * 100
@@ -44,6 +45,14 @@ def test_a_file_that_is_something_else_is_refused_saying_what_it_looks_like() ->
 def test_a_file_that_is_nothing_known_is_refused_as_well() -> None:
     with pytest.raises(errors.SourceMismatch, match="nothing known"):
         plan("png", "jpeg", b"\x01\x02\x03" * 50)
+
+
+def test_an_encrypted_office_document_is_whichever_it_is_said_to_be() -> None:
+    locked = (FILES / "samples/sample.ooxml-encrypted").read_bytes()
+    assert plan("xlsx", "csv", locked).source == "xlsx"
+    assert plan("auto", "csv", locked).source == "ooxml-encrypted"
+    with pytest.raises(errors.SourceMismatch, match="encrypted Office document"):
+        plan("odt", "html", locked)
 
 
 def test_an_empty_file_is_refused() -> None:

@@ -8,9 +8,11 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from datetime import datetime
 
 import msoffcrypto
 import pytest
+import xlsxwriter
 from msoffcrypto.format.ooxml import OOXMLFile
 from pikepdf import pdfa
 
@@ -191,6 +193,16 @@ def _encrypted(document: bytes, password: str) -> bytes:
     return made.getvalue()
 
 
+def test_a_workbook_that_names_no_paper_is_printed_on_a4_and_its_dates_as_ever(lo: Office) -> None:
+    sheet = io.BytesIO()
+    with xlsxwriter.Workbook(sheet) as book:
+        dates = book.add_format({"num_format": 14})
+        book.add_worksheet().write_datetime(0, 0, datetime(2026, 3, 4), dates)  # noqa: DTZ001
+    pdf = lo.convert(sheet.getvalue(), "pdf", source="xlsx").file
+    assert [round(side) for side in judges.page_sizes(pdf)[0]] == [595, 842]
+    assert "3/4/2026" in judges.words(pdf)
+
+
 def test_an_encrypted_document_says_so_and_opens_with_its_password(lo: Office) -> None:
     secret = _encrypted((FILES / "letter.docx").read_bytes(), _SECRET)
     without = lo.convert(secret, "pdf", source="auto")
@@ -200,6 +212,16 @@ def test_an_encrypted_document_says_so_and_opens_with_its_password(lo: Office) -
     opened = lo.convert(secret, "pdf", source="auto", password=_SECRET)
     assert "Plain words" in judges.words(opened.file)
     assert any("not encrypted" in warning for warning in opened.warnings)
+
+
+def test_an_encrypted_document_may_be_called_what_it_is_without_encryption(lo: Office) -> None:
+    secret = _encrypted((FILES / "letter.docx").read_bytes(), _SECRET)
+    assert lo.convert(secret, "pdf", source="docx", operation="pdf").error == "PasswordRequired"
+    opened = lo.convert(secret, "pdf", source="docx", operation="pdf", password=_SECRET)
+    assert "Plain words" in judges.words(opened.file)
+    sums = _encrypted((FILES / "sums.xlsx").read_bytes(), _SECRET)
+    assert lo.convert(sums, "pdf", source="xlsx").error == "PasswordRequired"
+    assert not lo.convert(sums, "pdf", source="xlsx", password=_SECRET).error
 
 
 def test_an_encrypted_opendocument_opens_with_its_password(lo: Office) -> None:

@@ -31,6 +31,9 @@ _PARTS_MAX = 20_000
 # A part that is markup is held as a tree many times its size.
 _MARKUP_BYTES_MAX = 64 * MIB
 
+# An encrypted Office document is an OLE container; what else is called one is a mistake.
+_OLE, _OOXML = b"\xd0\xcf\x11\xe0", frozenset({"docx", "xlsx", "pptx"})
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -151,6 +154,11 @@ def _checked_package(upload: Buffer, source: str) -> list[str]:
     Raises SourceUnreadable, SourceTooComplex, PasswordRequired.
     """
     title = find(source).title
+    if bytes(upload[:4]) == _OLE and source in _OOXML:
+        raise PasswordRequired(
+            f"the {title} is encrypted, and this converter cannot open such ones: save it without a"
+            " password first, or convert it to PDF with the option password"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(upload)) as package:
             parts = package.infolist()

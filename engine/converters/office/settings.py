@@ -13,7 +13,8 @@ from engine.converters.office import store
 from engine.converters.office.catalogue_places import PROGRAM, ROOT
 
 # Path in the registry, name, value. Security first: each of these is refused a second time, by the
-# sandbox, but what is not tried costs no time either.
+# sandbox, but what is not tried costs no time either. All are final: nothing in the process can say
+# otherwise later.
 _SETTINGS = (
     ("Office.Common/Security/Scripting", "DisableMacrosExecution", "true"),
     ("Office.Common/Security/Scripting", "MacroSecurityLevel", "3"),
@@ -24,9 +25,12 @@ _SETTINGS = (
     # At a first start it would draw 4096 x 4096 pixels in twenty ways to try its graphics: 0.7 s.
     ("Setup/Product", "ooSetupLastVersion", "99.9"),
     ("Office.Recovery/AutoSave", "Enabled", "false"),
+    # LibreOfficeKit would set en-US, and print on Letter what names no paper. Without one it is
+    # the locale of the system (LANG): A4, and everything else as in en-US.
+    ("Setup/L10N", "ooSetupSystemLocale", ""),
 )
 _ITEM = (
-    '<item oor:path="/org.openoffice.{}"><prop oor:name="{}" oor:op="fuse">'
+    '<item oor:path="/org.openoffice.{}"><prop oor:name="{}" oor:op="fuse" oor:finalized="true">'
     "<value>{}</value></prop></item>"
 )
 _REGISTRY = (

@@ -21,7 +21,9 @@ from engine.job import Buffer
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # Microsoft's formats that are encrypted as a whole, inside or outside of the OLE container.
-_MICROSOFT = frozenset({"docx", "xlsx", "pptx", "doc", "xls", "ppt", "ooxml-encrypted"})
+_MICROSOFT = frozenset(
+    {"docx", "xlsx", "xlsb", "pptx", "vsdx", "doc", "xls", "ppt", "ooxml-encrypted"}
+)
 # Where an encrypted document turns out to be one of these, by the folder its parts lie in.
 _KINDS = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx"}
 
