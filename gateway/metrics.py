@@ -27,7 +27,7 @@ from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.stages import Stage, Trail
 from gateway.uploads import Memory
 from ledger.ledger import Ledger
-from ledger.tasks.states import State
+from ledger.tasks.states import LIVE, State
 
 # From a spare worker's tiny image to the longest deadline; the promises of the service lie between.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -221,9 +221,9 @@ class _Moment(Collector):
         """What the sweeper of tasks saw when it last looked, a few seconds ago."""
         backlog = self._ledger.task_sweeper.backlog
         tasks = GaugeMetricFamily(
-            "ephemera_tasks_present", "Tasks of all gateways, by state.", labels=("state",)
+            "ephemera_tasks_present", "Tasks that wait or run.", labels=("state",)
         )
-        for one in State:
+        for one in LIVE:
             tasks.add_metric((one,), backlog.states.get(one, 0))
         yield tasks
         for name, meaning, value in (
