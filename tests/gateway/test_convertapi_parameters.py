@@ -340,3 +340,12 @@ def test_a_secret_is_never_repeated() -> None:
     told = refusals("pdf", "protect", UserPassword="swordfish" * 30)
     assert "swordfish" not in str(told)
     assert "UserPassword" in told
+
+
+def test_what_is_not_found_out_here_is_refused_and_not_guessed() -> None:
+    assert "OcrLanguage" in refusals("pdf", "ocr", OcrLanguage="auto")
+    assert "OcrLanguage" in refusals("pdf", "docx", OcrMode="auto", OcrLanguage="auto")
+    assert resolve(call("pdf", "docx", OcrMode="never", OcrLanguage="auto")).steps == ()
+    assert "DecimalSeparator" in refusals("pdf", "xlsx", DecimalSeparator="auto")
+    assert "EndLineChar" in refusals("docx", "txt", EndLineChar="crlf")
+    assert "JavaScript" in refusals("html", "txt", JavaScript="true")

@@ -12,8 +12,8 @@ from gateway.compat.convertapi.parameters.terms import (
     To,
 )
 
+_UNGUESSED = "which language it is is not found out: name it; English is expected otherwise"
 _LANGUAGES: dict[str, str | None] = {
-    "auto": None,
     "ar": "ara",
     "ca": "cat",
     "zh": "chi_sim",
@@ -46,15 +46,14 @@ _LANGUAGES: dict[str, str | None] = {
 }
 LANGUAGE = Parameter(
     name="OcrLanguage",
-    kind=Choice(tuple(_LANGUAGES)),
-    effect=Sets(option="language", words=_LANGUAGES),
+    kind=Choice(("auto", *_LANGUAGES)),
+    effect=Sets(option="language", words=_LANGUAGES, lacks=_UNGUESSED),
     group="OCR",
 )
 _LATE_LANGUAGE = Parameter(
     name="OcrLanguage",
-    kind=Choice(tuple(_LANGUAGES)),
-    effect=Joint("`language`, by tesseract's names; those installed can be used"),
-    default="auto",
+    kind=Choice(("auto", *_LANGUAGES)),
+    effect=Joint("`language`, by tesseract's names; those installed can be used; auto is refused"),
     group="OCR",
 )
 _LAYOUTS: dict[str, str | None] = {
@@ -138,8 +137,10 @@ def _recognise_first(draft: Draft) -> None:
 
 
 def _speak(draft: Draft, options: dict[str, str]) -> None:
-    language = _LANGUAGES.get(draft.values.get("OcrLanguage", "auto"))
-    if language:
+    said = draft.said("OcrLanguage")
+    if said == "auto":
+        draft.refuse("OcrLanguage", f"auto cannot be honoured: {_UNGUESSED}")
+    elif said is not None and (language := _LANGUAGES[said]):
         options["language"] = language
 
 
@@ -226,9 +227,10 @@ _TABLES = (
                 name="DecimalSeparator",
                 kind=Choice(("auto", "period", "comma")),
                 effect=Sets(
-                    option="decimal", words={"auto": None, "period": "point", "comma": "comma"}
+                    option="decimal",
+                    words={"period": "point", "comma": "comma"},
+                    lacks="it is not found out: a point is expected unless comma is said",
                 ),
-                default="auto",
             ),
             Parameter(
                 name="ThousandsSeparator",
@@ -287,7 +289,6 @@ _EDITABLE = (
                 name="TextRecoveryMode",
                 kind=Choice(("auto", "always", "never")),
                 effect=Only(values=("never",), why="text is taken as its fonts say that it reads"),
-                default="auto",
             ),
         ),
         rules=(_recognise_first,),

@@ -250,7 +250,6 @@ OPENING = (
         name="PdfVersion",
         kind=Choice(("1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "1.8", "2.0")),
         effect=Never("a document is of the version that what it holds needs"),
-        default="1.7",
     ),
 )
 

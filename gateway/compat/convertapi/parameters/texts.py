@@ -188,7 +188,6 @@ _LINES = Parameter(
     name="EndLineChar",
     kind=Choice(("crlf", "cr", "lfcr", "lf")),
     effect=Only(values=("lf",), why="lines end with a line feed"),
-    default="crlf",
 )
 _SUBSTITUTIONS = flag_off("Substitutions", "letters stay the letters that they are")
 _FLAVOURS: dict[str, str | None] = {"true": "gfm", "false": "commonmark"}
@@ -216,7 +215,6 @@ _MARKDOWN = (
         name="UnsupportedTags",
         kind=Choice(("PassThrough", "Drop", "Bypass", "Fail")),
         effect=Only(values=("Bypass",), why="of a tag that Markdown lacks the content stays"),
-        default="PassThrough",
     ),
 )
 

@@ -97,13 +97,11 @@ _PRINTED = (
         name="ViewportWidth",
         kind=Whole(200, 4000),
         effect=Never("a page is laid out for its paper; PageWidth makes that wider"),
-        default="1366",
     ),
     Parameter(
         name="ViewportHeight",
         kind=Whole(200, 4000),
         effect=Never("a page is laid out for its paper; PageHeight makes that longer"),
-        default="1024",
     ),
     Parameter(
         name="RespectViewport",
@@ -128,12 +126,13 @@ _PRINTED = (
         )
     ),
 )
+_UNSCRIPTED = "Scripts do not run: the text is that of the page as it was sent."
 _UNREAD = "text is read from the page as it was sent"
 _READ = (
     *_LOADED,
     never("CssMediaType", _UNREAD),
     never("WaitElement", _UNREAD),
-    flag_off("JavaScript", _UNREAD, default="true"),
+    Parameter(name="JavaScript", kind=Flag(), effect=Only(values=("false",), why=_UNREAD)),
     never("ExtractElements", "the whole page is read"),
 )
 
@@ -160,7 +159,9 @@ def _page(source: str, target: str, to: To, *parameters: Parameter) -> Counterpa
         parameters=(URL if fetched else FILE, *parameters),
         rules=(_sized,) if target == "pdf" else (_see_through,),
         also=("mhtml",) if not fetched and target != "txt" else (),
-        note=_FETCHED if fetched else "",
+        note=" ".join(
+            filter(None, (_FETCHED if fetched else "", _UNSCRIPTED if target == "txt" else ""))
+        ),
     )
 
 
