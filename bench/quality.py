@@ -19,7 +19,7 @@ _PARTS: dict[str, Callable[[], list[str]]] = {
     "pages": lambda: ["pages: see the tables above"] if quality_pdf.main([]) else [],
 }
 # By how a row begins: why it may be worse. The manual for readers is bench/README.md.
-_REASONS: dict[str, str] = {**quality_images.REASONS}
+_REASONS: dict[str, str] = {**quality_images.REASONS, **quality_office.REASONS}
 
 
 def main(argv: list[str]) -> int:
