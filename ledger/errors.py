@@ -192,6 +192,17 @@ class InvitationUnknown(LedgerError):
     """There is no such invitation to this account."""
 
 
+class OutboxFull(LedgerError):
+    """So many mails wait for a mail server that no more are taken of what anybody can ask for."""
+
+    def __init__(self) -> None:
+        super().__init__("mails cannot be sent at the moment; try again in a few minutes")
+
+
+class LetterUnknown(LedgerError):
+    """There is no such dead letter, or what it says is of no use any more."""
+
+
 class LedgerUnavailable(LedgerError):
     """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
 

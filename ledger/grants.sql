@@ -64,3 +64,10 @@ revoke all on schema people from public, ephemera_app;
 revoke all on all tables in schema people from public, ephemera_app;
 grant usage on schema people to ephemera_app;
 grant select, insert, update, delete on all tables in schema people to ephemera_app;
+
+-- Mails come, change their state and go; crossings of thresholds are put there by the trigger.
+revoke all on schema mail from public, ephemera_app;
+revoke all on all tables in schema mail from public, ephemera_app;
+grant usage on schema mail to ephemera_app;
+grant select, insert, update, delete on mail.letter, mail.low_balance to ephemera_app;
+grant select, delete, update (at) on mail.crossing to ephemera_app;

@@ -43,10 +43,13 @@ from ledger.envelope import Envelope
 from ledger.errors import LedgerUnavailable
 from ledger.files.files import Files
 from ledger.files.sweeper import FileSweeper
+from ledger.mail.low_balances import LowBalances
+from ledger.mail.outbox import Outbox
+from ledger.mail.sweeper import MailSweeper
 from ledger.migrate import demand_schema
 from ledger.people.people import People
 from ledger.people.peppers import Peppers
-from ledger.people.person import NOBODY, Clock, Mailer
+from ledger.people.person import Clock, Mailer
 from ledger.people.secret import utc_now
 from ledger.resealing import Resealing
 from ledger.settings import LedgerSettings
@@ -76,6 +79,9 @@ class Ledger:
         hooks: Hooks,
         deliveries: Deliveries,
         task_sweeper: TaskSweeper,
+        mail: Outbox,
+        mail_sweeper: MailSweeper,
+        low_balances: LowBalances,
         people: People,
         sweeper: Sweeper,
         upkeep: Upkeep,
@@ -95,6 +101,9 @@ class Ledger:
         self.hooks = hooks
         self.deliveries = deliveries
         self.task_sweeper = task_sweeper
+        self.mail = mail
+        self.mail_sweeper = mail_sweeper
+        self.low_balances = low_balances
         self.people = people
         self.sweeper = sweeper
         self.upkeep = upkeep
@@ -111,14 +120,15 @@ class Ledger:
         on_low_balance: Callable[[LowBalance], None] | None = None,
         observe: Observer = unobserved,
         clock: Clock = utc_now,
-        mailer: Mailer = NOBODY,
+        mailer: Mailer | None = None,
     ) -> AsyncIterator["Ledger"]:
         """Connect and take a lease; at the end, deliver what is queued and give the lease back.
 
         `on_low_balance` is called when any account falls below its threshold, in every process
         that asks for it (not behind a pooler, which carries no announcements).
         `observe` is called at every named step of an operation (`credits/step.py`), for tests, and
-        `clock` says what time it is for people, their sessions and links.
+        `clock` says what time it is for people, their sessions, links and mails. `mailer` takes the
+        mails to people in place of the outbox.
         Raises LedgerUnavailable when PostgreSQL cannot be reached, DatabaseRefused when it does not
         let us in, SchemaBehind or SchemaNewer when its schema is not ours.
         """
@@ -148,7 +158,9 @@ class Ledger:
             deliveries = Deliveries(database, envelope, settings.tasks)
             task_sweeper = TaskSweeper(database, tasks, deliveries, settings.tasks)
             peppers = Peppers(settings.pepper, settings.password_peppers)
-            people = People(database, envelope, peppers, mailer, clock)
+            mail = Outbox(database, envelope, settings.pepper, settings.mail, clock)
+            mail_sweeper = MailSweeper(database, settings.mail, clock)
+            people = People(database, envelope, peppers, mailer or mail, clock)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
@@ -162,6 +174,9 @@ class Ledger:
                 hooks=Hooks(database, envelope, settings.tasks),
                 deliveries=deliveries,
                 task_sweeper=task_sweeper,
+                mail=mail,
+                mail_sweeper=mail_sweeper,
+                low_balances=LowBalances(database, mail),
                 people=people,
                 sweeper=sweeper,
                 upkeep=upkeep,
@@ -173,7 +188,7 @@ class Ledger:
                 background = [
                     *(lease.keep(database), sweeper.run()),
                     *(upkeep.run(), file_sweeper.run(), task_sweeper.run(), keys.uses.run()),
-                    people.sweeper.run(),
+                    *(people.sweeper.run(), mail_sweeper.run()),
                 ]
                 if not settings.pooled:
                     background += [keys.listen(connector), tasks.listen(connector)]

@@ -11,6 +11,8 @@ CREATE SCHEMA ephemera;
 
 CREATE SCHEMA files;
 
+CREATE SCHEMA mail;
+
 CREATE SCHEMA people;
 
 CREATE SCHEMA tasks;
@@ -61,12 +63,16 @@ begin
 end $$;
 
 CREATE FUNCTION credits.announce_low_balance() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'credits', 'pg_temp'
     AS $$
 begin
     perform pg_notify('ephemera_balance', json_build_object(
         'account_id', new.id, 'seq', new.seq, 'balance', new.balance,
         'threshold', new.low_balance)::text);
+    insert into mail.crossing (account_id, seq, balance, threshold)
+    values (new.id, new.seq, new.balance, new.low_balance)
+    on conflict do nothing;
     return null;
 end $$;
 
@@ -1140,6 +1146,57 @@ CREATE UNLOGGED TABLE files.half (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='50');
 
+CREATE TABLE mail.crossing (
+    account_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    balance bigint NOT NULL,
+    threshold bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE mail.letter (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    content bytea,
+    recipient bytea NOT NULL,
+    once text,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    error text,
+    status integer,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT letter_content_check CHECK ((length(content) <= 65536)),
+    CONSTRAINT letter_content_until_sent CHECK (((content IS NULL) = (state = 'sent'::text))),
+    CONSTRAINT letter_error_check CHECK ((error ~ '^[a-z-]{1,40}$'::text)),
+    CONSTRAINT letter_kind_check CHECK ((kind ~ '^[a-z][a-z_]{0,39}$'::text)),
+    CONSTRAINT letter_once_check CHECK (((length(once) >= 1) AND (length(once) <= 200))),
+    CONSTRAINT letter_over_when CHECK (((state = ANY (ARRAY['sent'::text, 'dead'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT letter_recipient_check CHECK ((length(recipient) = 32)),
+    CONSTRAINT letter_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
+)
+WITH (fillfactor='70');
+
+COMMENT ON COLUMN mail.letter.content IS 'address and fields as JSON, in the envelope: place mail.letter.content|id';
+
+COMMENT ON COLUMN mail.letter.recipient IS 'BLAKE2b-256 of the address in lower case, keyed with the pepper: to count and to erase by';
+
+COMMENT ON COLUMN mail.letter.once IS 'of this name there is one mail, however often it is queued';
+
+COMMENT ON COLUMN mail.letter.next_at IS 'the next attempt; of one that is being sent: when its sender counts as dead';
+
+COMMENT ON COLUMN mail.letter.error IS 'why the last attempt failed, in a word of ours';
+
+COMMENT ON COLUMN mail.letter.status IS 'the SMTP reply code of the last attempt';
+
+CREATE TABLE mail.low_balance (
+    account_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    threshold bigint NOT NULL
+);
+
 CREATE TABLE people.account (
     account_id bigint NOT NULL,
     name text NOT NULL,
@@ -1431,6 +1488,18 @@ ALTER TABLE ONLY files.file
 ALTER TABLE ONLY files.half
     ADD CONSTRAINT half_pkey PRIMARY KEY (file_id);
 
+ALTER TABLE ONLY mail.crossing
+    ADD CONSTRAINT crossing_pkey PRIMARY KEY (account_id, seq);
+
+ALTER TABLE ONLY mail.letter
+    ADD CONSTRAINT letter_once_key UNIQUE (once);
+
+ALTER TABLE ONLY mail.letter
+    ADD CONSTRAINT letter_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY mail.low_balance
+    ADD CONSTRAINT low_balance_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY people.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (account_id);
 
@@ -1502,6 +1571,12 @@ CREATE INDEX spending_spender ON credits.spending USING btree (spender);
 CREATE UNIQUE INDEX file_account ON files.file USING btree (account_id, seq);
 
 CREATE INDEX file_expiry ON files.file USING btree (expires_at);
+
+CREATE INDEX letter_due ON mail.letter USING btree (next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
+
+CREATE INDEX letter_ended ON mail.letter USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX letter_recipient ON mail.letter USING btree (recipient, created_at);
 
 CREATE INDEX device_person ON people.device USING btree (person_id, used_at);
 

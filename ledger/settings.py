@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 
 from ledger.files.limits import FileLimits
+from ledger.mail.limits import MailLimits
 from ledger.tasks.limits import TaskLimits
 
 # Below this a pepper could be found by trying.
@@ -50,6 +51,8 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     files: FileLimits = FileLimits()
     # How many tasks and webhooks there may be, and how long they live.
     tasks: TaskLimits = TaskLimits()
+    # How many mails may wait, and how long anything of them is remembered.
+    mail: MailLimits = MailLimits()
 
     def __post_init__(self) -> None:
         """Refuse a pepper that BLAKE2b cannot take or that could be guessed."""

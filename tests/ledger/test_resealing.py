@@ -25,6 +25,7 @@ OTHERS = {
     "files.half.half",
     "files.half.name",
     "files.half.proof",
+    "mail.letter.recipient",
     "people.device.hash",
     "people.invitation.hash",
     "people.link.hash",
