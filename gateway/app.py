@@ -21,6 +21,9 @@ from gateway.drain import Door
 from gateway.metrics import Metrics
 from gateway.operations import WALL_S_MAX, Operations
 from gateway.outbound.client import Outbound
+from gateway.people.desk import PeopleDesk
+from gateway.people.passwords import Passwords
+from gateway.people.throttle import Throttle
 from gateway.process import this_process
 from gateway.receipt_desk import ReceiptDesk
 from gateway.receipt_keys import ReceiptKeys
@@ -85,6 +88,8 @@ def build(
     app[state.PROCESS] = process
     app[state.OPERATIONS] = Operations(engine, door, ledger, process)
     app[state.TOKEN_DESK] = TokenDesk(ledger, settings.tokens)
+    passwords = Passwords(settings.accounts, ledger.people.peppers)
+    app[state.PEOPLE_DESK] = PeopleDesk(ledger.people, settings, Throttle(), passwords)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
     app[state.VISITORS] = Visitors(settings.convertapi, ledger.accounts)
@@ -108,6 +113,7 @@ def build(
     )
     deliverer = Deliverer(ledger, app[state.OUTBOUND].post, metrics.delivery_tried)
     app.cleanup_ctx.append(partial(_with_tasks, runner, deliverer))
+    app.on_cleanup.append(_close_passwords)
     app.on_response_prepare.append(middleware.prepared)
     add_routes(app.router)
     return app
@@ -119,6 +125,10 @@ async def _with_tasks(
     """Tasks run, and webhooks are called, while the application listens."""
     async with runner.running(), deliverer.delivering():
         yield
+
+
+async def _close_passwords(app: web.Application) -> None:
+    app[state.PEOPLE_DESK].passwords.close()
 
 
 def ledger_settings(
@@ -134,6 +144,7 @@ def ledger_settings(
         dsn=dsn,
         pepper=pepper,
         keks=keks,
+        password_peppers=settings.accounts.pepper_keys,
         pooled=settings.ledger.pooled,
         lease_s=settings.ledger.lease_s,
         debit_lifetime_s=settings.engine.wait_max_s

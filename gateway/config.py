@@ -19,6 +19,7 @@ from engine.engine import EngineConfig
 from gateway.compat.convertapi.visitors import ConvertApiConfig
 from gateway.errors import ConfigError
 from gateway.outbound.settings import FetchConfig, HooksConfig
+from gateway.people.settings import AccountsConfig
 from gateway.tasks.settings import TasksConfig
 from gateway.tokens.settings import TokensConfig
 from ledger.accounts.rights import network
@@ -30,9 +31,14 @@ MIB = 1024 * KIB
 ENV_PREFIX = "EPHEMERA__"
 HOME_VARIABLE = "EPHEMERA_HOME"
 CONFIG_VARIABLE = "EPHEMERA_CONFIG"
+# Set where nobody's data is at stake: what is only good for tests is refused without it.
+TEST_VARIABLE = "EPHEMERA_TEST_MODE"
 # May come from a file instead, as `<name>_file`: systemd credentials, mounted secrets.
 SECRETS = frozenset(
-    {("ledger", "dsn"), ("ledger", "pepper"), ("ledger", "kek"), ("server", "operator_token")}
+    {
+        *(("ledger", "dsn"), ("ledger", "pepper"), ("ledger", "kek"), ("accounts", "peppers")),
+        ("server", "operator_token"),
+    }
 )
 
 # Of a token that can stop the service from afar: 16 random hexadecimal digits are 64 bits.
@@ -182,6 +188,10 @@ class TokensSection(TokensConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """`gateway.tokens.settings.TokensConfig`: tokens that speak for an API key."""
 
 
+class AccountsSection(AccountsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.people.settings.AccountsConfig`: who may sign up, and how passwords are hashed."""
+
+
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -205,6 +215,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     tasks: TasksSection = TasksSection()
     convertapi: ConvertApiSection = ConvertApiSection()
     tokens: TokensSection = TokensSection()
+    accounts: AccountsSection = AccountsSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
@@ -221,6 +232,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "tasks": TasksSection,
     "convertapi": ConvertApiSection,
     "tokens": TokensSection,
+    "accounts": AccountsSection,
     "admin": AdminConfig,
     "log": LogConfig,
 }
@@ -254,6 +266,11 @@ def load(
     given = _with_secrets(given)
     sections = {section: _section(section, given) for section in SECTIONS}
     settings = msgspec.convert({"home": home(environ)} | sections, Settings)
+    if settings.accounts.hashing == "test" and not environ.get(TEST_VARIABLE):
+        raise ConfigError(
+            "accounts.hashing = test protects no password, and is for tests alone (EPHEMERA_TEST_"
+            "MODE=1); take owasp"
+        )
     if settings.admin.host and len(settings.server.operator_token) < TOKEN_CHARS_MIN:
         raise ConfigError(
             f"admin.host opens the operators' address, which takes a server.operator_token of at "

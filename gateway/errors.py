@@ -214,6 +214,62 @@ class ReceiptInvalid(GatewayError):
     """A receipt that is not ours, was changed, or belongs to other files; or one too long."""
 
 
+class SessionMissing(GatewayError):
+    """The address is for people who have signed in, and nobody is."""
+
+
+class SessionRefused(GatewayError):
+    """The session is unknown or over. The answer does not say which."""
+
+
+class PermissionMissing(GatewayError):
+    """Whoever has signed in may not do this."""
+
+
+class SecondFactorWanted(GatewayError):
+    """Staff ask for something of theirs in a session without a second factor."""
+
+
+class StepUpWanted(GatewayError):
+    """The session has to show its password once more before this."""
+
+
+class SignInRefused(GatewayError):
+    """No such address, a wrong password, a suspended person. The answer does not say which."""
+
+
+class CodeWanted(GatewayError):
+    """The password is right, and a second factor is needed as well."""
+
+
+class CodeRefused(GatewayError):
+    """The one-time or recovery code is wrong, too old, or was used."""
+
+
+class PasswordRefused(GatewayError):
+    """The password is too short, too long, or too easy to think of."""
+
+
+class SignUpClosed(GatewayError):
+    """The operator lets nobody in who was not invited."""
+
+
+class TooManyTries(GatewayError):
+    """As many tries as may be, for now. A retry helps after `retry_after_s`."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class HashingBusy(GatewayError):
+    """As many passwords wait to be checked as may. A retry helps."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class ConfigError(GatewayError):
     """A setting is unknown or wrong. Names the setting and the place; stops the boot."""
 

@@ -19,6 +19,7 @@ FIELDS: Final[frozenset[str]] = frozenset(
         "event", "level", "timestamp", "logger", "exception", "message",
         # of a request: the route's pattern, never the address; no query, no user agent
         "request_id", "method", "route", "status", "code", "duration_ms", "account_id", "key_id",
+        "person_id",
         "bytes_in", "bytes_out", "stage", "remote_net",
         # of a conversion
         "converter", "source", "target", "credits", "reason", "worker", "conversion_id",

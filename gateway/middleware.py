@@ -28,13 +28,16 @@ from gateway.errors import (
     KeyRefused,
     MethodNotAllowed,
     OperatorOnly,
+    SessionMissing,
 )
 from gateway.operators import bearer, operator, shows_token
+from gateway.people import sessions
 from gateway.stages import Stage, Trail
 from gateway.tokens.tokens import caller_of_jwt, looks_like_jwt
 from ledger.accounts.keys import Caller
 from ledger.accounts.secret import PREFIXES
 from ledger.conversion_id import new_conversion_id
+from ledger.people.secret import SESSION_PREFIX
 
 log = structlog.get_logger()
 
@@ -146,7 +149,11 @@ async def _admit(request: web.Request) -> None:
     trail = Trail(_identity(request), observers if endpoint.uploads else ())
     request[state.TRAIL] = trail
     trail.reached(Stage.RECEIVED)
-    if endpoint.access in {Access.CUSTOMER, Access.VISITOR}:
+    if endpoint.access is Access.PERSON or (
+        endpoint.access is Access.MEMBER and _shows_session(request)
+    ):
+        await _admit_person(request, endpoint)
+    elif endpoint.access in {Access.CUSTOMER, Access.VISITOR, Access.MEMBER}:
         caller = await _caller_of(request, endpoint)
         if caller is not None:
             request[state.CALLER] = caller  # a refusal is theirs, too: for its log line
@@ -161,6 +168,26 @@ async def _admit(request: web.Request) -> None:
         uploads.check_head(request, request.app[state.SETTINGS].upload)
     if endpoint.check is not None:
         endpoint.check(request)
+
+
+async def _admit_person(request: web.Request, endpoint: Endpoint) -> None:
+    secret = bearer(request)
+    _check_query(request, secret)
+    if secret is None:
+        raise SessionMissing(
+            "sign in at POST /v1/auth/signin and send what it answers in the header"
+            " Authorization: Bearer SECRET"
+        )
+    session = await sessions.session_of(request.app, secret)
+    request[state.PERSON] = session  # a refusal is theirs, too: for its log line
+    sessions.check(session, endpoint, request.app[state.LEDGER].people.clock())
+    caller = sessions.caller_of(session)
+    if caller is not None:
+        request[state.CALLER] = caller
+
+
+def _shows_session(request: web.Request) -> bool:
+    return sessions.looks_like_session(bearer(request) or "")
 
 
 async def _caller_of(request: web.Request, endpoint: Endpoint) -> Caller | None:
@@ -191,7 +218,7 @@ def _check_query(request: web.Request, secret: str | None) -> None:
     query = request.rel_url.raw_query_string
     if not query:
         return
-    if any(prefix in query for prefix in PREFIXES.values()) or (
+    if any(prefix in query for prefix in (*PREFIXES.values(), SESSION_PREFIX)) or (
         secret is None and any(name.lower() in QUERY_NAMES for name in request.query)
     ):
         raise KeyInQuery(
@@ -254,6 +281,8 @@ def _facts(request: web.Request) -> dict[str, object]:
     if state.CALLER in request:
         facts["account_id"] = request[state.CALLER].account_id
         facts["key_id"] = request[state.CALLER].key_id
+    if state.PERSON in request:
+        facts["person_id"] = request[state.PERSON].person_id
     if state.OPERATOR in request:
         facts["actor"] = request[state.OPERATOR]
     trail = request.get(state.TRAIL)

@@ -16,6 +16,7 @@ from engine import registry
 from gateway import errors, problems
 from gateway.api.formats import query_schema
 from gateway.endpoint import Access, Answer, Content, Dialect, Endpoint, Parameter
+from gateway.permissions import Permission
 from gateway.routes import ROUTES
 
 OPENAPI = "3.1.0"
@@ -24,6 +25,8 @@ SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.PUBLIC: [],
     Access.CUSTOMER: [{"apiKey": []}],
     Access.VISITOR: [{}, {"apiKey": []}],
+    Access.MEMBER: [{"apiKey": []}, {"session": []}],
+    Access.PERSON: [{"session": []}],
     # An empty requirement means that none is needed: from the same machine.
     Access.OPERATOR: [{}, {"operatorToken": []}],
     Access.ADMIN: [{"operatorToken": []}],
@@ -36,6 +39,15 @@ ACCESS_PROBLEMS: dict[Access, tuple[type[Exception], ...]] = {
         *(errors.ScopeMissing, errors.AddressRefused),
     ),
     Access.VISITOR: (errors.KeyRefused,),
+    Access.MEMBER: (
+        *(errors.KeyMissing, errors.KeyRefused, errors.KeyInQuery),
+        *(errors.ScopeMissing, errors.AddressRefused),
+        *(errors.SessionRefused, errors.PermissionMissing),
+    ),
+    Access.PERSON: (
+        *(errors.SessionMissing, errors.SessionRefused, errors.KeyInQuery),
+        errors.PermissionMissing,
+    ),
     Access.OPERATOR: (errors.OperatorOnly,),
     Access.ADMIN: (errors.OperatorOnly,),
 }
@@ -72,6 +84,11 @@ def document(routes: Sequence[Endpoint] = ROUTES) -> Json:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "An API key of an account.",
+                },
+                "session": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "What a sign-in answered.",
                 },
                 "operatorToken": {
                     "type": "http",
@@ -112,6 +129,8 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Json]) -> Json:
         "responses": {str(one.status): _answer(one, schemas) for one in endpoint.answers}
         | _problem_answers(endpoint, schemas),
     }
+    if endpoint.permission is not Permission.NONE:
+        operation["x-permission"] = endpoint.permission.value
     if endpoint.description:
         operation["description"] = endpoint.description
     if endpoint.body:
@@ -159,7 +178,7 @@ def _contents(contents: Iterable[Content], schemas: dict[Any, Json]) -> Json:
 
 
 def _problem_answers(endpoint: Endpoint, schemas: dict[Any, Json]) -> Json:
-    raised = (*ACCESS_PROBLEMS[endpoint.access], *endpoint.problems)
+    raised = (*ACCESS_PROBLEMS[endpoint.access], *_step_up(endpoint), *endpoint.problems)
     if endpoint.dialect is not None:
         return _dialect_answers(endpoint.dialect, raised, schemas)
     codes: dict[int, list[str]] = {}
@@ -174,6 +193,10 @@ def _problem_answers(endpoint: Endpoint, schemas: dict[Any, Json]) -> Json:
         }
         for status, listed in sorted(codes.items())
     }
+
+
+def _step_up(endpoint: Endpoint) -> tuple[type[Exception], ...]:
+    return (errors.StepUpWanted,) if endpoint.step_up else ()
 
 
 def _dialect_answers(

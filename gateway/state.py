@@ -17,6 +17,7 @@ from gateway.endpoint import Endpoint, Handler
 from gateway.metrics import Metrics
 from gateway.operations import Operations
 from gateway.outbound.client import Outbound
+from gateway.people.desk import PeopleDesk
 from gateway.process import Process
 from gateway.receipt_desk import ReceiptDesk
 from gateway.stages import Observer, Trail
@@ -27,6 +28,7 @@ from gateway.tokens.desk import TokenDesk
 from gateway.uploads import Memory
 from ledger.accounts.keys import Caller
 from ledger.ledger import Ledger
+from ledger.people.person import Session
 
 SETTINGS = web.AppKey("settings", Settings)
 ENGINE = web.AppKey("engine", Engine)
@@ -42,6 +44,7 @@ STREAMS = web.AppKey("streams", Streams)
 VISITORS = web.AppKey("visitors", Visitors)
 TOKEN_DESK = web.AppKey("token_desk", TokenDesk)
 RECEIPTS = web.AppKey("receipts", ReceiptDesk)
+PEOPLE_DESK = web.AppKey("people_desk", PeopleDesk)
 OBSERVERS = web.AppKey("observers", tuple[Observer, ...])
 ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
 # Documents that never change while the process lives, encoded once.
@@ -50,6 +53,8 @@ OPENAPI_PAGE = web.AppKey("openapi_page", bytes)
 
 REQUEST_ID = web.RequestKey("request_id", UUID)
 CALLER = web.RequestKey("caller", Caller)
+# Who has signed in, where an address asks for a person.
+PERSON = web.RequestKey("person", Session)
 # Who gives an order, as the audit records name it.
 OPERATOR = web.RequestKey("operator", str)
 TRAIL = web.RequestKey("trail", Trail)

@@ -34,6 +34,10 @@ class Peppers:
             return None
         return hmac.digest(key, password.encode(), "sha256").hex().encode()
 
+    def alias(self, text: str) -> str:
+        """Give a name for something that names somebody, where only sameness matters."""
+        return hashlib.blake2b(text.encode(), key=self._recovery, digest_size=16).hexdigest()
+
     def recovery_hash(self, person_id: int, code: str) -> bytes:
         """Give what is stored of a recovery code. It has 80 bits: one fast hash is enough."""
         text = f"{person_id}|{code}".encode()

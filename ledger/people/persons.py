@@ -83,6 +83,9 @@ _MAKE_ROOM = """
 delete from people.device where hash in (
     select hash from people.device where person_id = $1 order by used_at desc, hash offset $2)
 """
+_STILL_SO = """
+select true from people.person where id = $1 and password = $2 and suspended_at is null for share
+"""
 _SIGNED_IN_BEFORE = "select exists (select from people.device where person_id = $1)"
 _MEMBERSHIPS = """
 select m.account_id, coalesce(n.name, '') as name, m.role, a.status
@@ -137,7 +140,7 @@ class Persons:
 
     async def sign_in(
         self,
-        person: Person,
+        credentials: Credentials,
         client: Client,
         *,
         mfa: bool,
@@ -146,10 +149,13 @@ class Persons:
     ) -> Begun:
         """Begin a session, and remember the device; a new one is told to the person.
 
-        The first of all devices is not: somebody who has just signed up knows.
+        The first of all devices is not: somebody who has just signed up knows. Raises
+        PersonUnknown where what was checked is no longer so.
         """
-        now = self._clock()
+        now, person = self._clock(), credentials.person
         async with self._database.session() as connection, connection.transaction():
+            if not await connection.fetchval(_STILL_SO, person.id, credentials.password):
+                raise PersonUnknown(f"the person {person.id} has another password by now")
             before = await connection.fetchval(_SIGNED_IN_BEFORE, person.id)
             await connection.execute(_DEVICE, device.hash, person.id, now)
             await connection.execute(_MAKE_ROOM, person.id, DEVICES_MAX)
