@@ -154,6 +154,7 @@ FAILING = {
 
 
 @pytest.mark.parametrize("path", FAILING)
+@pytest.mark.claim("C-FETCH-2")
 async def test_a_fetch_that_fails_costs_nothing(
     desk: Service, customer: Customer, origin: Origin, path: str
 ) -> None:
@@ -264,6 +265,7 @@ async def test_nothing_is_fetched_where_the_operator_did_not_say_so(
     assert origin.connections == before
 
 
+@pytest.mark.claim("C-FETCH-3")
 async def test_how_fetches_end_is_counted_and_where_they_went_is_not_said(
     service: Service, customer: Customer, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -180,6 +180,7 @@ async def test_a_name_that_is_not_there_is_answered_as_one_that_is_not_public() 
     assert len({(type(answer), str(answer)) for answer in answers}) == 1
 
 
+@pytest.mark.claim("C-FETCH-1")
 async def test_a_name_that_changes_its_answer_reaches_nothing_inside() -> None:
     """The first answer is a server that redirects back to the same name."""
     async with serving(redirect("/again")) as outside:
@@ -212,6 +213,7 @@ async def test_of_several_addresses_a_permitted_one_is_taken(origin: Origin) -> 
         ("http://127.0.0.1:{port}/", "redirects"),
     ],
 )
+@pytest.mark.claim("C-FETCH-1")
 async def test_a_redirect_leads_nowhere_that_a_url_does_not(location: str, reason: str) -> None:
     async def answers(_: str, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(redirect(location.format(port=origin.port)))
@@ -238,6 +240,7 @@ async def test_only_a_whole_file_is_taken(
     assert path[1:] in str(error)
 
 
+@pytest.mark.claim("C-FETCH-4")
 async def test_a_body_that_never_ends_is_cut_where_the_limit_is() -> None:
     async def endless(
         _path: str, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -261,6 +264,7 @@ async def test_a_file_that_announces_too_much_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "identity, gzip"])
+@pytest.mark.claim("C-FETCH-4")
 async def test_a_packed_body_is_refused_and_not_unpacked(encoding: str) -> None:
     bomb = b"\x1f\x8b\x08\x00" + bytes(16)
     async with serving(file(bomb, f"Content-Encoding: {encoding}")) as origin:
@@ -430,6 +434,7 @@ async def test_a_fetch_that_is_open_when_the_service_closes_is_cut() -> None:
         assert error.reason == "abandoned"
 
 
+@pytest.mark.claim("C-FETCH-2")
 async def test_nothing_is_fetched_unless_the_operator_says_so(origin: Origin) -> None:
     before = origin.connections
     client = Tallied(enabled=False)

@@ -59,6 +59,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=list(REFUSED))
+@pytest.mark.claim("C-FETCH-1")
 def test_no_socket_is_made_for_an_address_that_is_not_public(text: str) -> None:
     address = ipaddress.ip_address(text)
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6

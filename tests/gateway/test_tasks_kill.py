@@ -55,6 +55,7 @@ class Left(msgspec.Struct, kw_only=True):
 
 
 @pytest.mark.parametrize("stage", DEATHS)
+@pytest.mark.claim("C-TASK-1")
 async def test_a_task_whose_gateway_is_killed_is_done_once_or_refunded(
     postgres: Server, engine: Engine, stage: Stage
 ) -> None:
