@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Literal
 
 import msgspec
@@ -123,7 +123,7 @@ async def list_entries(request: web.Request) -> web.StreamResponse:
 async def show_usage(request: web.Request) -> web.StreamResponse:
     """`GET /v1/account/usage`."""
     last = _day(request, "to", datetime.now(UTC).date())
-    first = _day(request, "from", last - timedelta(days=USAGE_DAYS - 1))
+    first = _day(request, "from", first_day(last))
     if not 0 <= (last - first).days < USAGE_DAYS_MAX:
         raise RequestMalformed(
             f"from is not after to, and at most {USAGE_DAYS_MAX} days are added up at once"
@@ -191,6 +191,11 @@ def _one_of(request: web.Request, name: str, known: tuple[str, ...]) -> str:
     if text not in known:
         raise RequestMalformed(f"{name} is one of: {', '.join(known)}")
     return text
+
+
+def first_day(last: date) -> date:
+    """Where usage begins, if nobody says; calendars begin with the year 1."""
+    return date.fromordinal(max(last.toordinal() - USAGE_DAYS + 1, 1))
 
 
 def _day(request: web.Request, name: str, default: date) -> date:

@@ -95,6 +95,10 @@ async def test_usage_is_added_up_by_day_and_by_kind(service: Service, customer: 
 async def test_usage_of_other_days_is_empty(service: Service, customer: Customer) -> None:
     reply = await ask(service, customer, "usage?from=2020-01-01&to=2020-12-31")
     assert (reply.status, reply.json["usage"]) == (200, [])
+    reply = await ask(service, customer, "usage?to=9999-12-31")
+    assert (reply.status, reply.json["from"]) == (200, "9999-12-02")
+    reply = await ask(service, customer, "usage?to=0001-01-02")
+    assert (reply.status, reply.json["usage"]) == (200, [])
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ key's name, not the key, and no address of a person: none is known.
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import msgspec
 from aiohttp import hdrs, web
 
 from gateway import state
-from gateway.api.account import CSV, USAGE_DAYS, USAGE_DAYS_MAX
+from gateway.api.account import CSV, USAGE_DAYS_MAX, first_day
 from gateway.api.answers import encoded
 from gateway.errors import ParametersInvalid
 from ledger.credits.history import Usage
@@ -72,7 +72,7 @@ async def show(asked: web.Request) -> web.StreamResponse:
 async def statistic(asked: web.Request) -> web.StreamResponse:
     """`GET /user/statistic?startDate=&endDate=`: day by day, as JSON or CSV."""
     last = _day(asked, "endDate", _today())
-    first = _day(asked, "startDate", last - timedelta(days=USAGE_DAYS - 1))
+    first = _day(asked, "startDate", first_day(last))
     if not 0 <= (last - first).days < USAGE_DAYS_MAX:
         raise ParametersInvalid(
             {"startDate": [f"The value must be at most {USAGE_DAYS_MAX} days before endDate."]}

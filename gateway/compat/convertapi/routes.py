@@ -1,7 +1,8 @@
 """The addresses of the ConvertAPI surface: what each accepts, answers and can refuse."""
 
-from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from engine import errors as engine
 from gateway import errors as gateway
@@ -18,6 +19,8 @@ from gateway.permissions import Permission
 from ledger import errors as ledger
 
 TAG = "convertapi"
+# An empty one is none.
+_DAY = Annotated[str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
 DIALECT = ConvertApi()
 
 FETCH_PROBLEMS: tuple[type[Exception], ...] = (
@@ -323,9 +326,14 @@ CONVERTAPI_ROUTES: tuple[Endpoint, ...] = (
                 name="startDate",
                 place="query",
                 description="The first day (UTC); 30 days up to `endDate` without it.",
-                type=date,
+                type=_DAY,
             ),
-            Parameter(name="endDate", place="query", description="The last day; today.", type=date),
+            Parameter(
+                name="endDate",
+                place="query",
+                description="The last day; today.",
+                type=_DAY,
+            ),
         ),
         answers=(
             Answer(
