@@ -18,6 +18,7 @@ from gateway.api.formats import build_page
 from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
 from gateway.drain import Door
+from gateway.limits.limits import Limits
 from gateway.metrics import Metrics
 from gateway.operations import WALL_S_MAX, Operations
 from gateway.outbound.client import Outbound
@@ -92,6 +93,7 @@ def build(
     app[state.PEOPLE_DESK] = PeopleDesk(ledger.people, settings, Throttle(), passwords)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
+    app[state.LIMITS] = Limits(settings.limits)
     app[state.VISITORS] = Visitors(settings.convertapi, ledger.accounts)
     app[state.STREAMS] = Streams(settings.tasks)
     app[state.OBSERVERS] = (metrics.observe, *observers)

@@ -18,6 +18,7 @@ from msgspec import Meta
 from engine.engine import EngineConfig
 from gateway.compat.convertapi.visitors import ConvertApiConfig
 from gateway.errors import ConfigError
+from gateway.limits.settings import LimitsConfig
 from gateway.outbound.settings import FetchConfig, HooksConfig
 from gateway.people.settings import AccountsConfig
 from gateway.tasks.settings import TasksConfig
@@ -192,6 +193,10 @@ class AccountsSection(AccountsConfig, frozen=True, kw_only=True, forbid_unknown_
     """`gateway.people.settings.AccountsConfig`: who may sign up, and how passwords are hashed."""
 
 
+class LimitsSection(LimitsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.limits.settings.LimitsConfig`: how often an address, a key, an account may ask."""
+
+
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -216,6 +221,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     convertapi: ConvertApiSection = ConvertApiSection()
     tokens: TokensSection = TokensSection()
     accounts: AccountsSection = AccountsSection()
+    limits: LimitsSection = LimitsSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
@@ -233,6 +239,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "convertapi": ConvertApiSection,
     "tokens": TokensSection,
     "accounts": AccountsSection,
+    "limits": LimitsSection,
     "admin": AdminConfig,
     "log": LogConfig,
 }

@@ -14,6 +14,7 @@ from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
 from gateway.drain import Door
 from gateway.endpoint import Endpoint, Handler
+from gateway.limits.limits import Limits
 from gateway.metrics import Metrics
 from gateway.operations import Operations
 from gateway.outbound.client import Outbound
@@ -41,6 +42,7 @@ PROCESS = web.AppKey("process", Process)
 OUTBOUND = web.AppKey("outbound", Outbound)
 TASKS = web.AppKey("tasks", Runner)
 STREAMS = web.AppKey("streams", Streams)
+LIMITS = web.AppKey("limits", Limits)
 VISITORS = web.AppKey("visitors", Visitors)
 TOKEN_DESK = web.AppKey("token_desk", TokenDesk)
 RECEIPTS = web.AppKey("receipts", ReceiptDesk)
