@@ -39,7 +39,7 @@ KEK = "5e" * 32
 LEASE_S = 2.0
 OPENING = 100
 # At these the attempt dies; `delivered` is after the result was stored, before the end is recorded.
-DEATHS = (Stage.READ, Stage.DEBITED, Stage.DELIVERED, Stage.SETTLED)
+DEATHS = (Stage.DEBITED, Stage.DELIVERED, Stage.SETTLED)
 # Not a stage: it is killed while its result waits in memory.
 MEMORY = "memory"
 
