@@ -8,12 +8,14 @@ from msgspec import Meta
 
 from gateway import errors as gateway
 from gateway.api import account, documents, formats, health
+from gateway.auth_routes import AUTH_ROUTES
 from gateway.compat.convertapi.job_routes import JOB_ROUTES
 from gateway.compat.convertapi.routes import CONVERTAPI_ROUTES
 from gateway.conversion_routes import CONVERSION_ROUTES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FILE_ROUTES
 from gateway.hook_routes import HOOK_ROUTES
+from gateway.member_routes import MEMBER_ROUTES
 from gateway.middleware import expectation
 from gateway.permissions import Permission
 from gateway.receipts import KeySet
@@ -27,6 +29,8 @@ ROUTES: tuple[Endpoint, ...] = (
     *TASK_ROUTES,
     *HOOK_ROUTES,
     *TOKEN_ROUTES,
+    *AUTH_ROUTES,
+    *MEMBER_ROUTES,
     *CONVERTAPI_ROUTES,
     *JOB_ROUTES,
     Endpoint(
@@ -50,7 +54,7 @@ ROUTES: tuple[Endpoint, ...] = (
         method="GET",
         path="/v1/account",
         handler=account.show,
-        access=Access.CUSTOMER,
+        access=Access.MEMBER,
         permission=Permission.ACCOUNT_READ,
         name="getAccount",
         tag="account",
@@ -68,7 +72,7 @@ ROUTES: tuple[Endpoint, ...] = (
         method="GET",
         path="/v1/account/entries",
         handler=account.list_entries,
-        access=Access.CUSTOMER,
+        access=Access.MEMBER,
         permission=Permission.ACCOUNT_READ,
         name="listEntries",
         tag="account",
@@ -108,7 +112,7 @@ ROUTES: tuple[Endpoint, ...] = (
         method="GET",
         path="/v1/account/usage",
         handler=account.show_usage,
-        access=Access.CUSTOMER,
+        access=Access.MEMBER,
         permission=Permission.ACCOUNT_READ,
         name="getUsage",
         tag="account",

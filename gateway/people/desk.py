@@ -14,7 +14,7 @@ from gateway.people.passwords import Passwords
 from gateway.people.throttle import Throttle, subject_of
 from ledger.errors import LinkUnknown, PersonUnknown
 from ledger.people.people import People
-from ledger.people.person import Begun, Client, Credentials, Hashed, Session
+from ledger.people.person import Begun, Client, Credentials, FoundLink, Hashed, Link, Session
 from ledger.people.secret import Shown, hash_of, new_device
 
 
@@ -52,7 +52,7 @@ class PeopleDesk:
             )
         await self.throttle.hit(policies.SIGN_UP_NETWORK, subject_of(client.network))
         await self.throttle.hit(policies.SIGN_UP_ADDRESS, self._alias(address))
-        link, base = links.made(self._settings), links.base_of(self._settings)
+        link, base = self.new_link(), links.base_of(self._settings)
         await self.people.links.ask_sign_up(address, name, link, base)
 
     async def confirm_sign_up(
@@ -122,7 +122,7 @@ class PeopleDesk:
         """Send a link to set a password anew, if there is somebody. Raises TooManyTries."""
         await self.throttle.hit(policies.RESET_NETWORK, subject_of(client.network))
         await self.throttle.hit(policies.RESET_ADDRESS, self._alias(address))
-        await self.people.links.ask_reset(address, links.made(self._settings))
+        await self.people.links.ask_reset(address, self.new_link())
 
     async def reset(self, text: str, password: str, client: Client) -> str:
         """Set a password anew; gives a device, so that guesses of others keep nobody out.
@@ -149,7 +149,7 @@ class PeopleDesk:
     async def ask_address(self, session: Session, address: str) -> None:
         """Send a link to the address that somebody wants to have. Raises TooManyTries."""
         await self.throttle.hit(policies.CHANGE_ADDRESS, str(session.person_id))
-        link, base = links.made(self._settings), links.base_of(self._settings)
+        link, base = self.new_link(), links.base_of(self._settings)
         await self.people.links.ask_address(session.person_id, address, link, base)
 
     async def change_address(self, text: str, client: Client) -> None:
@@ -184,6 +184,15 @@ class PeopleDesk:
         made = codes.new_recovery_codes()
         await self.people.factors.replace_codes(session.person_id, _forms(made))
         return made
+
+    def new_link(self) -> Link:
+        """A link for a mail."""
+        return links.made(self._settings)
+
+    async def look(self, text: str, client: Client) -> FoundLink:
+        """Say what a link is for, which does not use it. Raises LinkUnknown, TooManyTries."""
+        await self.throttle.hit(policies.LINK_NETWORK, subject_of(client.network))
+        return await self.people.links.look(text)
 
     async def _looked_up(
         self, address: str, device: Shown | None, client: Client
@@ -231,8 +240,7 @@ class PeopleDesk:
         self, text: str, *, purpose: str, password: str, name: str, client: Client
     ) -> Hashed:
         """The hash of a password that is chosen with a link, which is not used by this."""
-        await self.throttle.hit(policies.LINK_NETWORK, subject_of(client.network))
-        found = await self.people.links.look(text)
+        found = await self.look(text, client)
         if found.purpose != purpose:
             raise LinkUnknown
         return await self.passwords.hash(rules.accepted(password, (found.address, name)))

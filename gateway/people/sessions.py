@@ -40,6 +40,11 @@ def person_of(request: web.Request) -> Session:
     return request[state.PERSON]
 
 
+def account_of(request: web.Request) -> int:
+    """The account that whoever asks speaks for, with a key or as a member."""
+    return request[state.CALLER].account_id
+
+
 def permissions_of(session: Session) -> frozenset[Permission]:
     """Everything that the session may do; as staff only with a second factor."""
     staff = of_staff(session.staff) if session.mfa else frozenset[Permission]()

@@ -50,6 +50,14 @@ def name_of(text: str) -> str:
     return name
 
 
+def name_given(text: str) -> str:
+    """The same, of what must have a name. Raises RequestMalformed."""
+    name = name_of(text)
+    if not name:
+        raise RequestMalformed("name has at least one character that can be seen")
+    return name
+
+
 def _printable(one: str) -> bool:
     kind = unicodedata.category(one)
     return kind == "Zs" or kind[0] not in "CZ"

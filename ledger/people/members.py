@@ -31,7 +31,7 @@ from ledger.people.person import (
 )
 from ledger.people.persons import Persons
 from ledger.people.roles import Role
-from ledger.people.secret import ID_CHARS, hash_of, random_text
+from ledger.people.secret import ID_CHARS, hash_of, is_id, random_text
 from ledger.people.sessions import Sessions
 
 # Somebody who is away for a weekend finds it on Monday.
@@ -170,7 +170,9 @@ class Members:
 
     async def withdraw(self, account_id: int, invitation_id: str) -> None:
         """Take an invitation back. Raises InvitationUnknown."""
-        if not await self._database.value(_WITHDRAW, invitation_id, account_id):
+        if not is_id(invitation_id) or not await self._database.value(
+            _WITHDRAW, invitation_id, account_id
+        ):
             raise InvitationUnknown("there is no such invitation; see GET /v1/account/invitations")
 
     async def accept(self, text: str, person_id: int) -> int:

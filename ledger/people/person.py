@@ -8,7 +8,6 @@ import asyncpg
 import msgspec
 
 from ledger.accounts.rights import Network
-from ledger.errors import LedgerFault
 from ledger.people.roles import Role, StaffRole
 from ledger.people.secret import Shown
 
@@ -29,15 +28,6 @@ class Mailer(Protocol):
         fields: Mapping[str, str],
     ) -> object:
         """Put a mail into the outbox, in the caller's transaction."""
-
-
-class _Nobody:
-    async def queue(self, *_: object) -> object:
-        raise LedgerFault("nobody sends mails here")
-
-
-# Where no outbox was handed in.
-NOBODY: Mailer = _Nobody()
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +168,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     person_id: int
     account_id: int | None
     created_at: datetime
+    seen_at: datetime
 
     def __repr__(self) -> str:
         return f"Begun(session_id={self.session_id!r})"

@@ -26,6 +26,7 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SESSION = re.compile(
     rf"{SESSION_PREFIX}([0-9A-Za-z]{{{ID_CHARS}}})_[0-9A-Za-z]{{{_SECRET_CHARS}}}"
 )
+_ID = re.compile(rf"[0-9A-Za-z]{{{ID_CHARS}}}")
 _TOKEN = re.compile(rf"(?:{LINK_PREFIX}|{DEVICE_PREFIX})[0-9A-Za-z]{{{_TOKEN_CHARS}}}")
 
 
@@ -59,6 +60,11 @@ def session_id_of(text: str) -> str | None:
     """Give the id in a session's secret; None for what cannot be one."""
     found = _SESSION.fullmatch(text)
     return found[1] if found else None
+
+
+def is_id(text: str) -> bool:
+    """Say whether this can be the id of a session or of an invitation."""
+    return bool(_ID.fullmatch(text))
 
 
 def hash_of(text: str) -> bytes | None:

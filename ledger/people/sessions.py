@@ -12,7 +12,7 @@ from ledger.database import Database
 from ledger.errors import SessionUnknown
 from ledger.people.person import Begun, Client, Clock, Session, SessionItem
 from ledger.people.roles import Role, StaffRole
-from ledger.people.secret import digest, new_session, session_id_of
+from ledger.people.secret import digest, is_id, new_session, session_id_of
 
 IDLE = timedelta(hours=12)
 LIFETIME = timedelta(days=14)
@@ -51,7 +51,7 @@ select m.account_id from people.member m join credits.account a on a.id = m.acco
 _STEP_UP = """
 update people.session set hash = $3, stepped_up_at = $4, seen_at = $4, mfa = mfa or $5
  where id = $1 and hash = $2
-returning person_id, account_id, created_at
+returning person_id, account_id, created_at, seen_at
 """
 _SWITCH = """
 update people.session s set account_id = $3
@@ -117,6 +117,7 @@ class Sessions:
             person_id=person_id,
             account_id=account_id,
             created_at=now,
+            seen_at=now,
         )
 
     async def step_up(self, text: str, *, mfa: bool) -> Begun:
@@ -150,7 +151,7 @@ class Sessions:
 
     async def end(self, person_id: int, session_id: str) -> None:
         """End one session of a person. Raises SessionUnknown."""
-        if not await self._database.value(_END, session_id, person_id):
+        if not is_id(session_id) or not await self._database.value(_END, session_id, person_id):
             raise _unknown()
 
     async def end_others(
