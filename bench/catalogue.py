@@ -85,6 +85,15 @@ def pairs() -> list[Pair]:
             operation="protect",
             user_password="open",  # noqa: S106  # of a file made here
         ),
+        _pair(
+            "10 pages of PDF redacted",
+            "pdf",
+            "pdf",
+            made.pdf,
+            operation="redact",
+            words='["the"]',
+        ),
+        _pair("12 MP JPEG into a ZIP", "jpeg", "zip", corpus.jpeg_12mp),
         _pair("scanned page to searchable PDF", "png", "pdf", made.scan, operation="searchable"),
         _pair("50,000 cells, Excel to CSV", "xlsx", "csv", made.xlsx),
         _pair("50,000 cells, CSV to Excel", "csv", "xlsx", made.table),

@@ -123,8 +123,6 @@ CONVERTERS: tuple[Converter, ...] = (
         run="engine.converters.document.comparing.compare:compare",
         inputs_min=2,
         inputs_max=2,
-        # Pure Python over every word of two documents.
-        credits=2,
     ),
     Converter(
         name="document.mail",

@@ -91,6 +91,8 @@ CONVERTERS: tuple[Converter, ...] = (
         options=ImageOptions,
         check=check_options,
         default=True,
+        # HEVC takes most of a second for 12 megapixels.
+        credits=2,
         run="engine.converters.photo.convert:convert",
     ),
     Converter(

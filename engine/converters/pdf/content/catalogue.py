@@ -39,6 +39,8 @@ CONVERTERS: tuple[Converter, ...] = (
         TablesOptions,
         module="content.tables",
         targets=("csv", "xlsx", "json"),
+        # In Python, over every letter and line of the pages.
+        credits=2,
     ),
     declare(
         "extract_images",
