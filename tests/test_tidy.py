@@ -24,6 +24,7 @@ OWNERS = {
     "av": ("engine/converters/media/",),
     "blurhash": ("engine/converters/image/",),
     "brotli": ("engine/converters/misc/",),
+    "Cryptodome": ("engine/converters/archive/",),
     "cryptography": (
         "gateway/receipt", "ledger/envelope.py", "ledger/files/", "engine/converters/office/",
         "engine/converters/signing/",
@@ -41,6 +42,7 @@ OWNERS = {
     "imagecodecs": ("engine/converters/photo/", "engine/converters/raster/"),
     "imagequant": ("engine/converters/raster/",),
     "img2pdf": ("engine/converters/onpages.py",),
+    "inflate64": ("engine/converters/archive/",),
     "joserfc": ("gateway/tokens/",),
     "lxml": ("engine/converters/",),
     "mozjpeg_lossless_optimization": ("engine/converters/image/",),
@@ -60,6 +62,7 @@ OWNERS = {
     "py7zr": ("engine/converters/archive/",),
     "pyarrow": ("engine/converters/data/",),
     "pypdfium2": ("engine/converters/",),
+    "pyppmd": ("engine/converters/archive/",),
     "pysubs2": ("engine/converters/misc/",),
     "python_calamine": ("engine/converters/data/",),
     "rawpy": ("engine/converters/photo/",),
