@@ -89,11 +89,15 @@ def build(
     app[state.PROCESS] = process
     app[state.OPERATIONS] = Operations(engine, door, ledger, process)
     app[state.TOKEN_DESK] = TokenDesk(ledger, settings.tokens)
-    passwords = Passwords(settings.accounts, ledger.people.peppers)
-    app[state.PEOPLE_DESK] = PeopleDesk(ledger.people, settings, Throttle(), passwords)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
     app[state.LIMITS] = Limits(settings.limits)
+    app[state.PEOPLE_DESK] = PeopleDesk(
+        ledger.people,
+        settings,
+        Throttle(app[state.LIMITS]),
+        Passwords(settings.accounts, ledger.people.peppers),
+    )
     app[state.VISITORS] = Visitors(settings.convertapi, ledger.accounts)
     app[state.STREAMS] = Streams(settings.tasks)
     app[state.OBSERVERS] = (metrics.observe, *observers)

@@ -7,9 +7,9 @@ from gateway.api.answers import answer
 from gateway.api.auth import desk_of
 from gateway.api.keys import moment
 from gateway.json_body import body_of
+from gateway.limits.policies import INVITE
 from gateway.people.sessions import account_of, person_of
 from gateway.people.texts import Address, NameGiven, address_of, name_given
-from gateway.people.throttle import INVITE
 from ledger.people.person import Invitation, Member
 from ledger.people.roles import Role
 
@@ -100,15 +100,12 @@ async def list_invitations(request: web.Request) -> web.StreamResponse:
 
 async def invite(request: web.Request) -> web.StreamResponse:
     """`POST /v1/account/invitations`."""
-    asked, account_id, desk = (
-        await body_of(request, InvitationWanted),
-        account_of(request),
-        desk_of(request),
-    )
-    address = address_of(asked.address)
-    await desk.throttle.hit(INVITE, str(account_id))
+    asked = await body_of(request, InvitationWanted)
+    address, by = address_of(asked.address), person_of(request).person_id
+    desk = desk_of(request)
+    await desk.throttle.hit(INVITE, str(by))
     made = await desk.people.members.invite(
-        account_id, address, asked.role, desk.new_link(), by=person_of(request).person_id
+        account_of(request), address, asked.role, desk.new_link(), by=by
     )
     return answer(_invitation(made), 201)
 

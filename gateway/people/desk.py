@@ -8,10 +8,10 @@ import msgspec
 
 from gateway.config import Settings
 from gateway.errors import CodeRefused, CodeWanted, SignInRefused, SignUpClosed
+from gateway.limits import policies
 from gateway.people import codes, links, rules
-from gateway.people import throttle as policies
 from gateway.people.passwords import Passwords
-from gateway.people.throttle import Throttle, subject_of
+from gateway.people.throttle import Throttle
 from ledger.errors import LinkUnknown, PersonUnknown
 from ledger.people.people import People
 from ledger.people.person import Begun, Client, Credentials, FoundLink, Hashed, Link, Session
@@ -50,7 +50,7 @@ class PeopleDesk:
             raise SignUpClosed(
                 "the operator of this service lets in who was invited; ask for an invitation"
             )
-        await self.throttle.hit(policies.SIGN_UP_NETWORK, subject_of(client.network))
+        await self.throttle.hit_network(policies.SIGN_UP_NETWORK, client.network)
         await self.throttle.hit(policies.SIGN_UP_ADDRESS, self._alias(address))
         link, base = self.new_link(), links.base_of(self._settings)
         await self.people.links.ask_sign_up(address, name, link, base)
@@ -120,7 +120,7 @@ class PeopleDesk:
 
     async def ask_reset(self, address: str, client: Client) -> None:
         """Send a link to set a password anew, if there is somebody. Raises TooManyTries."""
-        await self.throttle.hit(policies.RESET_NETWORK, subject_of(client.network))
+        await self.throttle.hit_network(policies.RESET_NETWORK, client.network)
         await self.throttle.hit(policies.RESET_ADDRESS, self._alias(address))
         await self.people.links.ask_reset(address, self.new_link())
 
@@ -154,7 +154,7 @@ class PeopleDesk:
 
     async def change_address(self, text: str, client: Client) -> None:
         """Let the person of a link have its address. Raises LinkUnknown, TooManyTries."""
-        await self.throttle.hit(policies.LINK_NETWORK, subject_of(client.network))
+        await self.throttle.hit_network(policies.LINK_NETWORK, client.network)
         await self.people.links.change_address(text)
 
     async def propose_totp(self, session: Session) -> bytes:
@@ -170,7 +170,7 @@ class PeopleDesk:
 
         Raises FactorUnknown, CodeRefused, TooManyTries.
         """
-        await self.throttle.hit(policies.CODE, str(session.person_id))
+        await self.throttle.hit(policies.SECOND_FACTOR, str(session.person_id))
         seed = await self.people.factors.proposed(session.person_id)
         step = codes.step_of(seed, code, self._now_s())
         if step is None:
@@ -191,7 +191,7 @@ class PeopleDesk:
 
     async def look(self, text: str, client: Client) -> FoundLink:
         """Say what a link is for, which does not use it. Raises LinkUnknown, TooManyTries."""
-        await self.throttle.hit(policies.LINK_NETWORK, subject_of(client.network))
+        await self.throttle.hit_network(policies.LINK_NETWORK, client.network)
         return await self.people.links.look(text)
 
     async def _looked_up(
@@ -213,9 +213,9 @@ class PeopleDesk:
         return credentials, known
 
     async def _count_stranger(self, address: str, client: Client) -> None:
-        network, alias = subject_of(client.network), self._alias(address)
-        await self.throttle.hit(policies.SIGN_IN_NETWORK, network)
-        await self.throttle.hit(policies.SIGN_IN_PAIR, f"{alias} {network}")
+        alias = self._alias(address)
+        await self.throttle.hit_network(policies.SIGN_IN_NETWORK, client.network)
+        await self.throttle.hit(policies.SIGN_IN_PAIR, f"{alias} {client.network}")
         await self.throttle.hit(policies.SIGN_IN_ADDRESS, alias)
 
     async def _second_factor(self, credentials: Credentials, proof: Proof) -> bool:
@@ -225,7 +225,7 @@ class PeopleDesk:
         if proof.code is None and proof.recovery_code is None:
             raise CodeWanted("send the code of your authenticator as well, or a recovery_code")
         person_id = credentials.person.id
-        await self.throttle.hit(policies.CODE, str(person_id))
+        await self.throttle.hit(policies.SECOND_FACTOR, str(person_id))
         if proof.code is not None:
             step = codes.step_of(credentials.totp, proof.code, self._now_s())
             right = step is not None and await self.people.factors.take(person_id, step)

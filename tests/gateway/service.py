@@ -209,4 +209,5 @@ def with_settings(**sections: Any) -> Settings:
         for section, values in sections.items()
         for name, value in values.items()
     }
-    return config.load({"EPHEMERA_HOME": str(Path("/nonexistent"))}, None, overrides)
+    environ = {"EPHEMERA_HOME": str(Path("/nonexistent")), "EPHEMERA_TEST_MODE": "1"}
+    return config.load(environ, None, overrides)
