@@ -163,6 +163,8 @@ def test_every_declared_dependency_is_imported_somewhere(trees: dict[Path, ast.M
         "pi-heif": "pi_heif",
         "pillow": "PIL",
         "prometheus-client": "prometheus_client",
+        "argon2-cffi": "argon2",
+        "pycryptodomex": "Cryptodome",
         "pyoxipng": "oxipng",
         "pypandoc_binary": "engine.converters.document",  # a program, executed there
         "python-calamine": "python_calamine",
