@@ -71,3 +71,25 @@ revoke all on all tables in schema mail from public, ephemera_app;
 grant usage on schema mail to ephemera_app;
 grant select, insert, update, delete on mail.letter, mail.low_balance to ephemera_app;
 grant select, delete, update (at) on mail.crossing to ephemera_app;
+
+-- Purchases and events are added and change their state; credits move through credits.post.
+revoke all on schema billing from public, ephemera_app;
+revoke all on all tables in schema billing from public, ephemera_app;
+revoke all on all routines in schema billing from public, ephemera_app;
+grant usage on schema billing to ephemera_app;
+grant select on all tables in schema billing to ephemera_app;
+grant insert, update on billing.purchase to ephemera_app;
+grant insert, update, delete on billing.customer, billing.event to ephemera_app;
+grant insert, delete on billing.reconciliation to ephemera_app;
+grant execute on all routines in schema billing to ephemera_app;
+
+-- What people ask for comes and changes; what shows that rules were kept is only added.
+revoke all on schema privacy from public, ephemera_app;
+revoke all on all tables in schema privacy from public, ephemera_app;
+grant usage on schema privacy to ephemera_app;
+grant select on all tables in schema privacy to ephemera_app;
+grant insert on privacy.retention_run, privacy.policy to ephemera_app;
+grant insert, update on privacy.erasure to ephemera_app;
+grant insert, delete on privacy.restriction, privacy.objection to ephemera_app;
+grant insert on audit.head to ephemera_app;
+grant insert, delete, update (ended_at, reads, read_at) on audit.access to ephemera_app;

@@ -80,11 +80,10 @@ class Owner(StrEnum):
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """For how long. `keeps` is an interval of PostgreSQL."""
+    """For how long. `keeps` is an interval of PostgreSQL; both may name settings in braces."""
 
     says: str
     keeps: str | None = None
-    setting: str | None = None
     by: str | None = None
 
 
@@ -128,6 +127,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     age: str | None
     export: bool
     erase: Erase
+    erased_by: str | None
     because: str
     columns: tuple[Column, ...]
 
@@ -161,6 +161,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     erase: Erase
     columns: dict[str, str]
     age: str | None = None
+    erased_by: str | None = None
     because: str = ""
     differing: dict[str, _Differing] = {}
 
@@ -212,6 +213,7 @@ def _table(name: str, row: _Table, file: _File) -> Table:
         age=row.age,
         export=row.export,
         erase=row.erase,
+        erased_by=row.erased_by,
         because=row.because,
         columns=columns,
     )
