@@ -189,6 +189,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     ledger.OwnerWanted: Kind("owner-wanted", 409, "An owner is wanted"),
     ledger.RoleExceeded: Kind("role-exceeded", 403, "More than your role may do"),
     ledger.InvitationUnknown: Kind("invitation-unknown", 404, "No such invitation"),
+    ledger.OrderUnknown: Kind("order-unknown", 404, "No such order"),
     ledger.OutboxFull: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
     ledger.LetterUnknown: Kind("letter-unknown", 404, "No such dead letter"),
 }

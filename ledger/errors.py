@@ -203,6 +203,10 @@ class LetterUnknown(LedgerError):
     """There is no such dead letter, or what it says is of no use any more."""
 
 
+class OrderUnknown(LedgerError):
+    """There is no such purchase, or no such event that waits for somebody."""
+
+
 class LedgerUnavailable(LedgerError):
     """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
 

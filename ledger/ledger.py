@@ -27,6 +27,8 @@ from ledger.accounts.low_balance import LowBalance, announce
 from ledger.accounts.tokens import Tokens
 from ledger.audit.actions import Actions
 from ledger.availability import Availability
+from ledger.billing.billing import Billing
+from ledger.billing.references import References
 from ledger.connection import NO_CONNECTION, Connector, no_connection
 from ledger.credits import history
 from ledger.credits.debit import Debit, FreeDebit
@@ -83,6 +85,7 @@ class Ledger:
         mail_sweeper: MailSweeper,
         low_balances: LowBalances,
         people: People,
+        billing: Billing,
         sweeper: Sweeper,
         upkeep: Upkeep,
         writer: Writer,
@@ -105,6 +108,7 @@ class Ledger:
         self.mail_sweeper = mail_sweeper
         self.low_balances = low_balances
         self.people = people
+        self.billing = billing
         self.sweeper = sweeper
         self.upkeep = upkeep
         self._writer = writer
@@ -178,6 +182,7 @@ class Ledger:
                 mail_sweeper=mail_sweeper,
                 low_balances=LowBalances(database, mail),
                 people=people,
+                billing=Billing(database, mail, References(settings.pepper), clock),
                 sweeper=sweeper,
                 upkeep=upkeep,
                 writer=writer,

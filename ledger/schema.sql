@@ -15,6 +15,8 @@ CREATE SCHEMA mail;
 
 CREATE SCHEMA people;
 
+CREATE SCHEMA privacy;
+
 CREATE SCHEMA tasks;
 
 CREATE TYPE credits.kind AS ENUM (
@@ -692,6 +694,18 @@ begin
     return 'done';
 end $$;
 
+CREATE FUNCTION privacy.respect_objection() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'privacy', 'pg_temp'
+    AS $$
+begin
+    if exists (select from objection o
+                where o.person_id = new.person_id and o.purpose = tg_argv[0]) then
+        return null;
+    end if;
+    return new;
+end $$;
+
 CREATE PROCEDURE tasks.finish(IN p_seq bigint, IN p_conversion uuid, IN p_from text[], IN p_only text, IN p_state text, IN p_money text, IN p_reason text, IN p_outcome bytea, IN p_results text[], IN p_code text, IN p_keep interval, IN p_event text, IN p_event_id text, IN p_body text, INOUT result text)
     LANGUAGE plpgsql
     AS $$
@@ -867,6 +881,17 @@ CREATE TABLE accounts.profile (
     CONSTRAINT profile_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
 
+CREATE TABLE accounts.suspension (
+    account_id bigint NOT NULL,
+    key_id text,
+    reason text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    was_active boolean NOT NULL,
+    CONSTRAINT suspension_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
+);
+
+COMMENT ON COLUMN accounts.suspension.reason IS 'an operator''s words, without names';
+
 CREATE TABLE accounts.token_ended (
     account_id bigint NOT NULL,
     jti text NOT NULL,
@@ -888,6 +913,35 @@ CREATE TABLE accounts.token_key (
     CONSTRAINT token_key_state_check CHECK ((state = ANY (ARRAY['next'::text, 'active'::text, 'retired'::text])))
 );
 
+CREATE TABLE audit.access (
+    id uuid NOT NULL,
+    account_id bigint NOT NULL,
+    person_id bigint NOT NULL,
+    role text NOT NULL,
+    reason text NOT NULL,
+    granted_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    reads bigint DEFAULT 0 NOT NULL,
+    read_at timestamp with time zone,
+    CONSTRAINT access_check CHECK ((expires_at <= (granted_at + '08:00:00'::interval))),
+    CONSTRAINT access_reason_check CHECK (((length(reason) >= 10) AND (length(reason) <= 500))),
+    CONSTRAINT access_role_check CHECK (((length(role) >= 1) AND (length(role) <= 40)))
+);
+
+CREATE TABLE audit.head (
+    seq bigint NOT NULL,
+    hash bytea NOT NULL,
+    at timestamp with time zone NOT NULL,
+    kid text NOT NULL,
+    signature bytea NOT NULL,
+    CONSTRAINT head_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT head_kid_check CHECK ((length(kid) = 43)),
+    CONSTRAINT head_signature_check CHECK ((length(signature) = 64))
+);
+
+COMMENT ON COLUMN audit.head.signature IS 'Ed25519 over the JSON array of "ephemera-audit-head", seq, hash in hexadecimal, microseconds';
+
 CREATE TABLE audit.record (
     seq bigint NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -908,28 +962,6 @@ CREATE TABLE audit.record (
     CONSTRAINT record_parameters_check CHECK (((length(parameters) >= 2) AND (length(parameters) <= 2000))),
     CONSTRAINT record_seq_check CHECK ((seq > 0))
 );
-
-CREATE TABLE credits.account (
-    id bigint NOT NULL,
-    balance bigint DEFAULT 0 NOT NULL,
-    seq bigint DEFAULT 0 NOT NULL,
-    status text DEFAULT 'active'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    closed_at timestamp with time zone,
-    low_balance bigint,
-    CONSTRAINT account_balance_check CHECK (((balance >= 0) AND (balance <= '9007199254740991'::bigint))),
-    CONSTRAINT account_closed_when CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
-    CONSTRAINT account_id_check CHECK ((id > 0)),
-    CONSTRAINT account_low_balance_check CHECK ((low_balance > 0)),
-    CONSTRAINT account_opens_empty CHECK (((seq > 0) OR (balance = 0))),
-    CONSTRAINT account_seq_check CHECK ((seq >= 0)),
-    CONSTRAINT account_status_check CHECK ((status = ANY (ARRAY['active'::text, 'frozen'::text, 'closed'::text])))
-)
-WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
-
-COMMENT ON COLUMN credits.account.seq IS 'the number of entries, which is the seq of the last one';
-
-COMMENT ON COLUMN credits.account.low_balance IS 'announced when the balance comes from here or above to below; null: never';
 
 CREATE TABLE credits.entry (
     account_id bigint NOT NULL,
@@ -956,6 +988,28 @@ END)
 );
 
 COMMENT ON COLUMN credits.entry.amount IS 'signed: a positive amount gives to the account';
+
+CREATE TABLE credits.account (
+    id bigint NOT NULL,
+    balance bigint DEFAULT 0 NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_at timestamp with time zone,
+    low_balance bigint,
+    CONSTRAINT account_balance_check CHECK (((balance >= 0) AND (balance <= '9007199254740991'::bigint))),
+    CONSTRAINT account_closed_when CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
+    CONSTRAINT account_id_check CHECK ((id > 0)),
+    CONSTRAINT account_low_balance_check CHECK ((low_balance > 0)),
+    CONSTRAINT account_opens_empty CHECK (((seq > 0) OR (balance = 0))),
+    CONSTRAINT account_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT account_status_check CHECK ((status = ANY (ARRAY['active'::text, 'frozen'::text, 'closed'::text])))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON COLUMN credits.account.seq IS 'the number of entries, which is the seq of the last one';
+
+COMMENT ON COLUMN credits.account.low_balance IS 'announced when the balance comes from here or above to below; null: never';
 
 CREATE TABLE credits.gateway (
     id bigint NOT NULL,
@@ -1319,6 +1373,71 @@ CREATE TABLE people.staff (
     CONSTRAINT staff_role_check CHECK ((role = ANY (ARRAY['support'::text, 'ops'::text, 'finance'::text, 'auditor'::text])))
 );
 
+CREATE TABLE privacy.erasure (
+    id uuid NOT NULL,
+    account_id bigint,
+    requested_by bigint,
+    requested_at timestamp with time zone NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    finish_by timestamp with time zone NOT NULL,
+    was text,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    persons bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    steps text[] DEFAULT '{}'::text[] NOT NULL,
+    rows bigint DEFAULT 0 NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT erasure_forgets CHECK (((state <> 'done'::text) OR ((requested_by IS NULL) AND (persons = '{}'::bigint[])))),
+    CONSTRAINT erasure_over_when CHECK (((state = ANY (ARRAY['done'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT erasure_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'cancelled'::text]))),
+    CONSTRAINT erasure_was_check CHECK ((was = ANY (ARRAY['active'::text, 'frozen'::text])))
+);
+
+CREATE TABLE privacy.objection (
+    person_id bigint,
+    account_id bigint,
+    purpose text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT objection_of_one CHECK (((person_id IS NULL) <> (account_id IS NULL))),
+    CONSTRAINT objection_purpose_check CHECK ((purpose ~ '^[a-z-]{1,40}$'::text))
+);
+
+CREATE TABLE privacy.policy (
+    hash text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    page text NOT NULL,
+    CONSTRAINT policy_hash_check CHECK ((hash ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT policy_page_check CHECK ((length(page) <= 1000000))
+);
+
+CREATE TABLE privacy.restriction (
+    account_id bigint NOT NULL,
+    since timestamp with time zone NOT NULL,
+    was text NOT NULL,
+    CONSTRAINT restriction_was_check CHECK ((was = ANY (ARRAY['active'::text, 'frozen'::text])))
+);
+
+CREATE TABLE privacy.retention_run (
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    table_name text NOT NULL,
+    retention text NOT NULL,
+    cutoff timestamp with time zone NOT NULL,
+    rows bigint NOT NULL,
+    complete boolean NOT NULL,
+    CONSTRAINT retention_run_retention_check CHECK ((length(retention) <= 40)),
+    CONSTRAINT retention_run_rows_check CHECK ((rows >= 0)),
+    CONSTRAINT retention_run_table_name_check CHECK ((length(table_name) <= 130))
+);
+
+ALTER TABLE privacy.retention_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME privacy.retention_run_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE tasks.delivery (
     seq bigint NOT NULL,
     account_id bigint NOT NULL,
@@ -1446,6 +1565,12 @@ ALTER TABLE ONLY accounts.token_ended
 ALTER TABLE ONLY accounts.token_key
     ADD CONSTRAINT token_key_pkey PRIMARY KEY (kid);
 
+ALTER TABLE ONLY audit.access
+    ADD CONSTRAINT access_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY audit.head
+    ADD CONSTRAINT head_pkey PRIMARY KEY (seq);
+
 ALTER TABLE ONLY audit.record
     ADD CONSTRAINT record_pkey PRIMARY KEY (seq);
 
@@ -1533,6 +1658,18 @@ ALTER TABLE ONLY people.session
 ALTER TABLE ONLY people.staff
     ADD CONSTRAINT staff_pkey PRIMARY KEY (person_id, role);
 
+ALTER TABLE ONLY privacy.erasure
+    ADD CONSTRAINT erasure_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY privacy.policy
+    ADD CONSTRAINT policy_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY privacy.restriction
+    ADD CONSTRAINT restriction_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY privacy.retention_run
+    ADD CONSTRAINT retention_run_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY tasks.delivery
     ADD CONSTRAINT delivery_event_id_lane_key UNIQUE (event_id, lane);
 
@@ -1550,9 +1687,17 @@ ALTER TABLE ONLY tasks.task
 
 CREATE INDEX api_key_account ON accounts.api_key USING btree (account_id);
 
+CREATE INDEX suspension_key ON accounts.suspension USING btree (key_id);
+
+CREATE UNIQUE INDEX suspension_one ON accounts.suspension USING btree (account_id, COALESCE(key_id, ''::text));
+
 CREATE INDEX token_ended_expiry ON accounts.token_ended USING btree (expires_at);
 
 CREATE UNIQUE INDEX token_key_one ON accounts.token_key USING btree (state) WHERE (state <> 'retired'::text);
+
+CREATE INDEX access_account ON audit.access USING btree (account_id, granted_at DESC);
+
+CREATE INDEX access_person ON audit.access USING btree (person_id, expires_at);
 
 CREATE UNIQUE INDEX record_intent ON audit.record USING btree (action_id) WHERE (outcome IS NULL);
 
@@ -1602,6 +1747,18 @@ CREATE INDEX session_person ON people.session USING btree (person_id, seen_at);
 
 CREATE INDEX session_seen ON people.session USING btree (seen_at);
 
+CREATE UNIQUE INDEX erasure_account ON privacy.erasure USING btree (account_id) WHERE ((state = ANY (ARRAY['waiting'::text, 'running'::text])) AND (account_id IS NOT NULL));
+
+CREATE INDEX erasure_due ON privacy.erasure USING btree (begins_at) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+CREATE UNIQUE INDEX erasure_person ON privacy.erasure USING btree (requested_by) WHERE ((state = ANY (ARRAY['waiting'::text, 'running'::text])) AND (account_id IS NULL));
+
+CREATE UNIQUE INDEX objection_account ON privacy.objection USING btree (account_id, purpose) WHERE (account_id IS NOT NULL);
+
+CREATE UNIQUE INDEX objection_person ON privacy.objection USING btree (person_id, purpose) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX retention_run_table ON privacy.retention_run USING btree (table_name, at DESC);
+
 CREATE INDEX delivery_age ON tasks.delivery USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 CREATE INDEX delivery_due ON tasks.delivery USING btree (next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
@@ -1628,11 +1785,15 @@ CREATE INDEX task_running ON tasks.task USING btree (seq) WHERE (state = 'runnin
 
 CREATE TRIGGER api_key_changed AFTER DELETE OR UPDATE OF revoked_at, expires_at, deprecated_at ON accounts.api_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 
+CREATE TRIGGER suspension_changed AFTER INSERT OR DELETE ON accounts.suspension FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
+
 CREATE TRIGGER token_denied AFTER INSERT OR UPDATE ON accounts.token_ended FOR EACH ROW WHEN (new.denied) EXECUTE FUNCTION accounts.announce_change();
 
 CREATE TRIGGER token_key_changed AFTER INSERT OR DELETE OR UPDATE OF state ON accounts.token_key FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
 
 CREATE TRIGGER tokens_not_before_changed AFTER UPDATE OF tokens_not_before ON accounts.profile FOR EACH STATEMENT EXECUTE FUNCTION accounts.announce_change();
+
+CREATE TRIGGER head_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.head FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 
 CREATE TRIGGER record_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.record FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 
@@ -1656,8 +1817,23 @@ CREATE TRIGGER seal_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON credits.s
 
 CREATE TRIGGER tombstone_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON credits.tombstone FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 
+CREATE TRIGGER device_objected BEFORE INSERT ON people.device FOR EACH ROW EXECUTE FUNCTION privacy.respect_objection('devices');
+
+CREATE TRIGGER policy_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON privacy.policy FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+
+CREATE TRIGGER retention_run_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON privacy.retention_run FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
+
 ALTER TABLE ONLY accounts.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts.profile(account_id);
+
+ALTER TABLE ONLY accounts.suspension
+    ADD CONSTRAINT suspension_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY accounts.suspension
+    ADD CONSTRAINT suspension_key_id_fkey FOREIGN KEY (key_id) REFERENCES accounts.api_key(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY audit.head
+    ADD CONSTRAINT head_seq_fkey FOREIGN KEY (seq) REFERENCES audit.record(seq);
 
 ALTER TABLE ONLY files.chunk
     ADD CONSTRAINT chunk_file_id_fkey FOREIGN KEY (file_id) REFERENCES files.file(id) ON DELETE CASCADE;
@@ -1694,6 +1870,15 @@ ALTER TABLE ONLY people.session
 
 ALTER TABLE ONLY people.staff
     ADD CONSTRAINT staff_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY privacy.objection
+    ADD CONSTRAINT objection_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY privacy.objection
+    ADD CONSTRAINT objection_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY privacy.restriction
+    ADD CONSTRAINT restriction_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tasks.delivery
     ADD CONSTRAINT delivery_hook_id_fkey FOREIGN KEY (hook_id) REFERENCES tasks.hook(id) ON DELETE CASCADE;
