@@ -19,10 +19,13 @@ from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
 from gateway.drain import Door
 from gateway.limits.limits import Limits
+from gateway.mail.office import postman_of
+from gateway.mail.postman import Postman
 from gateway.metrics import Metrics
 from gateway.operations import WALL_S_MAX, Operations
 from gateway.outbound.client import Outbound
 from gateway.people.desk import PeopleDesk
+from gateway.people.links import base_of
 from gateway.people.passwords import Passwords
 from gateway.people.throttle import Throttle
 from gateway.process import this_process
@@ -119,6 +122,10 @@ def build(
     )
     deliverer = Deliverer(ledger, app[state.OUTBOUND].post, metrics.delivery_tried)
     app.cleanup_ctx.append(partial(_with_tasks, runner, deliverer))
+    app[state.POSTMAN] = postman = postman_of(
+        settings.mail, base_of(settings), ledger, metrics.mail_tried
+    )
+    app.cleanup_ctx.append(partial(_with_mails, postman))
     app.on_cleanup.append(_close_passwords)
     app.on_response_prepare.append(middleware.prepared)
     add_routes(app.router)
@@ -135,6 +142,12 @@ async def _with_tasks(
 
 async def _close_passwords(app: web.Application) -> None:
     app[state.PEOPLE_DESK].passwords.close()
+
+
+async def _with_mails(postman: Postman, _app: web.Application) -> AsyncIterator[None]:
+    """Mails are delivered while the application listens."""
+    async with postman.delivering():
+        yield
 
 
 def ledger_settings(

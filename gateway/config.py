@@ -19,6 +19,7 @@ from engine.engine import EngineConfig
 from gateway.compat.convertapi.visitors import ConvertApiConfig
 from gateway.errors import ConfigError
 from gateway.limits.settings import LimitsConfig
+from gateway.mail.settings import MailConfig
 from gateway.outbound.settings import FetchConfig, HooksConfig
 from gateway.people.settings import AccountsConfig
 from gateway.tasks.settings import TasksConfig
@@ -38,7 +39,7 @@ TEST_VARIABLE = "EPHEMERA_TEST_MODE"
 SECRETS = frozenset(
     {
         *(("ledger", "dsn"), ("ledger", "pepper"), ("ledger", "kek"), ("accounts", "peppers")),
-        ("server", "operator_token"),
+        *(("server", "operator_token"), ("mail", "password")),
     }
 )
 
@@ -197,6 +198,10 @@ class LimitsSection(LimitsConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """`gateway.limits.settings.LimitsConfig`: how often an address, a key, an account may ask."""
 
 
+class MailSection(MailConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.mail.settings.MailConfig`: who hands mails on, in whose name, and how."""
+
+
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -221,27 +226,14 @@ class Settings(_Section, frozen=True, kw_only=True):
     convertapi: ConvertApiSection = ConvertApiSection()
     tokens: TokensSection = TokensSection()
     accounts: AccountsSection = AccountsSection()
+    mail: MailSection = MailSection()
     limits: LimitsSection = LimitsSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
-    "server": ServerConfig,
-    "upload": UploadConfig,
-    "download": DownloadConfig,
-    "ledger": LedgerConfig,
-    "engine": EngineSection,
-    "files": FilesSection,
-    "fetch": FetchSection,
-    "hooks": HooksSection,
-    "tasks": TasksSection,
-    "convertapi": ConvertApiSection,
-    "tokens": TokensSection,
-    "accounts": AccountsSection,
-    "limits": LimitsSection,
-    "admin": AdminConfig,
-    "log": LogConfig,
+    field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != "home"
 }
 
 

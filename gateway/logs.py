@@ -27,6 +27,8 @@ FIELDS: Final[frozenset[str]] = frozenset(
         "family", "host", "port", "version", "isolation", "signal", "error", "error_type",
         "in_flight", "attempt", "migration", "pid", "seconds", "count", "refunded", "dropped",
         "layer", "gateway_id", "exit_status", "ledger",
+        # of a mail: its kind, never its address
+        "kind",
         # of an operator's order
         "action", "actor",
     }

@@ -23,10 +23,12 @@ from prometheus_client.registry import Collector
 
 from engine.engine import EngineStatus, FamilyStatus
 from engine.job import Job, Output
+from gateway.mail.postman import OUTCOMES as MAIL_OUTCOMES
 from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.stages import Stage, Trail
 from gateway.uploads import Memory
 from ledger.ledger import Ledger
+from ledger.mail.kinds import KINDS
 from ledger.tasks.states import LIVE, State
 
 # From a spare worker's tiny image to the longest deadline; the promises of the service lie between.
@@ -131,6 +133,14 @@ class Metrics:
         self._deliveries = Counter(
             "ephemera_webhook_attempts", "Calls of webhooks.", ("outcome",), registry=registry
         )
+        self._mails = Counter(
+            "ephemera_mail_attempts",
+            "Attempts to hand over a mail, by its kind and how they ended.",
+            ("kind", "outcome"),
+            registry=registry,
+        )
+        for kind, outcome in itertools.product(KINDS, MAIL_OUTCOMES):
+            self._mails.labels(kind, outcome)
         # The one figure of a metric with these labels. The library's own lookup takes a lock and a
         # tuple of strings: 0.1 ms of a request's CPU. All label sets are closed, so it stays small.
         self._of = functools.cache(lambda metric, *labels: metric.labels(*labels))
@@ -174,6 +184,10 @@ class Metrics:
         """Count one call of a webhook; `outcome` is of `gateway.tasks.deliverer.OUTCOMES`."""
         self._of(self._deliveries, outcome).inc()
 
+    def mail_tried(self, kind: str, outcome: str) -> None:
+        """Count one attempt; `outcome` is of `gateway.mail.postman.OUTCOMES`."""
+        self._of(self._mails, kind, outcome).inc()
+
     def converted(self, job: Job, output: Output) -> None:
         """Count one finished conversion and what it took."""
         self._of(self._conversions, job.converter, job.sources[0], job.target).inc()
@@ -216,6 +230,7 @@ class _Moment(Collector):
             yield GaugeMetricFamily(name, meaning, value=value)
         yield from self._store()
         yield from self._backlog()
+        yield from self._outbox()
 
     def _backlog(self) -> Iterator[Metric]:
         """What the sweeper of tasks saw when it last looked, a few seconds ago."""
@@ -233,6 +248,16 @@ class _Moment(Collector):
                 "Deliveries that wait for their next attempt.",
                 backlog.waiting_deliveries,
             ),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=value)
+
+    def _outbox(self) -> Iterator[Metric]:
+        """What the sweeper of mails saw when it last looked, half a minute ago."""
+        fill = self._ledger.mail_sweeper.fill
+        for name, meaning, value in (
+            ("ephemera_mails_waiting", "Mails that wait to be handed over.", fill.waiting),
+            ("ephemera_mails_dead", "Mails that could not be: ephemera mail list.", fill.dead),
+            ("ephemera_mail_lag_seconds", "Age of the mail that waits longest.", fill.lag_s),
         ):
             yield GaugeMetricFamily(name, meaning, value=value)
 

@@ -15,6 +15,7 @@ from gateway.config import Settings
 from gateway.drain import Door
 from gateway.endpoint import Endpoint, Handler
 from gateway.limits.limits import Limits
+from gateway.mail.postman import Postman
 from gateway.metrics import Metrics
 from gateway.operations import Operations
 from gateway.outbound.client import Outbound
@@ -41,6 +42,7 @@ OPERATIONS = web.AppKey("operations", Operations)
 PROCESS = web.AppKey("process", Process)
 OUTBOUND = web.AppKey("outbound", Outbound)
 TASKS = web.AppKey("tasks", Runner)
+POSTMAN = web.AppKey("postman", Postman)
 STREAMS = web.AppKey("streams", Streams)
 LIMITS = web.AppKey("limits", Limits)
 VISITORS = web.AppKey("visitors", Visitors)

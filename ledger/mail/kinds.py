@@ -74,7 +74,7 @@ KINDS: Mapping[str, Kind] = {
     "erasure_done": _kind("account", "at"),
     "staff_access": _kind("account", "role", "reason", "at", "until"),
     # Of support.
-    "contact_received": _kind("ticket", "subject", anybody=True),
+    "contact_received": _kind("ticket", anybody=True),
     "contact_message": _kind("ticket", "subject", "message", optional=("link",)),
     "ticket_answered": _kind("ticket", "subject", "message"),
     # An operator wants to see whether mails go out at all.

@@ -204,6 +204,8 @@ async def listening(engine: Engine, ledger: Ledger, **sections: Any) -> AsyncIte
 def with_settings(**sections: Any) -> Settings:
     """Settings of a test: any port, nothing from the environment."""
     sections.setdefault("server", {}).setdefault("port", 0)
+    # Services share an outbox, and a test looks into it: who wants mails delivered says so.
+    sections.setdefault("mail", {}).setdefault("backend", "off")
     overrides = {
         (section, name): value
         for section, values in sections.items()
