@@ -94,7 +94,7 @@ def build(
     app[state.TOKEN_DESK] = TokenDesk(ledger, settings.tokens)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
-    app[state.LIMITS] = Limits(settings.limits)
+    app[state.LIMITS] = Limits(settings.limits, ledger.moments, ledger.inside)
     app[state.PEOPLE_DESK] = PeopleDesk(
         ledger.people,
         settings,
@@ -122,6 +122,7 @@ def build(
     )
     deliverer = Deliverer(ledger, app[state.OUTBOUND].post, metrics.delivery_tried)
     app.cleanup_ctx.append(partial(_with_tasks, runner, deliverer))
+    app.cleanup_ctx.append(_with_limits)
     app[state.POSTMAN] = postman = postman_of(
         settings.mail, base_of(settings), ledger, metrics.mail_tried
     )
@@ -147,6 +148,12 @@ async def _close_passwords(app: web.Application) -> None:
 async def _with_mails(postman: Postman, _app: web.Application) -> AsyncIterator[None]:
     """Mails are delivered while the application listens."""
     async with postman.delivering():
+        yield
+
+
+async def _with_limits(app: web.Application) -> AsyncIterator[None]:
+    """Limits are shared with other processes while the application listens."""
+    async with app[state.LIMITS].running():
         yield
 
 

@@ -55,6 +55,19 @@ class PowersExceeded(GatewayError):
     """A key or token was asked for that could do more than the key that asks for it."""
 
 
+class Suspended(GatewayError):
+    """The account, or the key, was suspended by the operator; its owner was told why."""
+
+
+class QuotaExceeded(GatewayError):
+    """A limit on how often or how much somebody asks was reached. A retry helps later."""
+
+    def __init__(self, message: str, *, policy: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.policies = (policy,)
+        self.retry_after_s = retry_after_s
+
+
 class OperatorOnly(GatewayError):
     """The address is for the operator: from this machine, or with the operator's token."""
 

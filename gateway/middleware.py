@@ -30,6 +30,7 @@ from gateway.errors import (
     OperatorOnly,
     SessionMissing,
 )
+from gateway.limits import guard
 from gateway.operators import bearer, operator, shows_token
 from gateway.people import sessions
 from gateway.stages import Stage, Trail
@@ -94,7 +95,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let only those in who may ask this address; the body has not been read yet."""
     await _admit(request)
-    return await handler(request)
+    with guard.inside(request, endpoint_of(request)):
+        return await handler(request)
 
 
 async def expectation(request: web.Request) -> web.StreamResponse | None:
@@ -118,6 +120,7 @@ async def prepared(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer, streamed ones too: set when the head is about to be written."""
     common_headers(response, _identity(request))
     permits.mark(request, response)
+    guard.mark(request, response)
     dialect = _dialect_of(request)
     if dialect is not None:
         dialect.mark(request, response)
@@ -162,6 +165,7 @@ async def _admit(request: web.Request) -> None:
         _check_operator(request)
     elif endpoint.access is Access.ADMIN:
         request[state.OPERATOR] = _operator(request)
+    guard.admit(request, endpoint)
     trail.reached(Stage.AUTHENTICATED)
     if endpoint.uploads:
         request.app[state.DOOR].check()
@@ -178,7 +182,8 @@ async def _admit_person(request: web.Request, endpoint: Endpoint) -> None:
             "sign in at POST /v1/auth/signin and send what it answers in the header"
             " Authorization: Bearer SECRET"
         )
-    session = await sessions.session_of(request.app, secret)
+    with guard.refusals_counted(request):
+        session = await sessions.session_of(request.app, secret)
     request[state.PERSON] = session  # a refusal is theirs, too: for its log line
     sessions.check(session, endpoint, request.app[state.LEDGER].people.clock())
     caller = sessions.caller_of(session)
@@ -191,9 +196,10 @@ def _shows_session(request: web.Request) -> bool:
 
 
 async def _caller_of(request: web.Request, endpoint: Endpoint) -> Caller | None:
-    if endpoint.dialect is not None:
-        return await endpoint.dialect.caller(request, endpoint.access)
-    return await _caller(request)
+    with guard.refusals_counted(request):
+        if endpoint.dialect is not None:
+            return await endpoint.dialect.caller(request, endpoint.access)
+        return await _caller(request)
 
 
 async def _caller(request: web.Request) -> Caller:
@@ -262,6 +268,7 @@ def _note(request: web.Request, status: int, started: float) -> None:
     # Clients may invent methods, and each would be a time series of its own.
     method = request.method if request.method in hdrs.METH_ALL else "-"
     request.app[state.METRICS].answered(route, method, status)
+    guard.settle(request, request.content.total_bytes)
     log.info(
         "request",
         request_id=str(_identity(request)),

@@ -14,7 +14,7 @@ from engine.job import Job
 from gateway import state
 from gateway.addresses import client_address, within
 from gateway.endpoint import Endpoint
-from gateway.errors import AddressRefused, OperationRefused, ScopeMissing, UploadTooLarge
+from gateway.errors import AddressRefused, OperationRefused, ScopeMissing, Suspended, UploadTooLarge
 from ledger.accounts.caller import Caller
 from ledger.accounts.rights import DEFAULT_SCOPES, allows
 from ledger.credits.terms import Terms
@@ -25,8 +25,13 @@ TEST_HEADER = "X-Ephemera-Test"
 def admit(request: web.Request, caller: Caller, endpoint: Endpoint) -> Caller:
     """The caller, as this request knows it. Raises ScopeMissing, AddressRefused, UploadTooLarge.
 
-    An address that declares no scope is for keys that have all of the usual ones.
+    Raises Suspended as well. An address that declares no scope is for keys that have all of the
+    usual ones.
     """
+    if caller.suspended:
+        raise Suspended(
+            "this account or this key is suspended; its owner was told why. Write to support"
+        )
     if endpoint.scope is not None:
         if endpoint.scope not in caller.scopes:
             raise ScopeMissing(

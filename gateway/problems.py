@@ -11,9 +11,11 @@ from uuid import UUID
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType, field
 
 from engine import errors as engine
 from gateway import errors as gateway
+from gateway.limits import headers
 from ledger import errors as ledger
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,6 +33,8 @@ class Kind(msgspec.Struct, frozen=True):
     detail: str | None = None
     # Seconds, where the error does not know better.
     retry_after_s: float | None = None
+    # Where somebody else has given the code a meaning; otherwise it is a page of ours.
+    type: str | None = None
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +49,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     charged: bool
     retryable: bool
+    # The policies whose quota was reached.
+    violated_policies: tuple[str, ...] | UnsetType = field(default=UNSET, name="violated-policies")
 
 
 # Where an error does not know how long: long enough for a restart, short enough for a person.
@@ -72,6 +78,10 @@ KINDS: Mapping[type[Exception], Kind] = {
     gateway.AddressRefused: Kind("address-refused", 403, "Not from this address"),
     gateway.OperationRefused: Kind("operation-refused", 403, "Not for this conversion"),
     gateway.PowersExceeded: Kind("powers-exceeded", 403, "More than your key may do"),
+    gateway.Suspended: Kind("suspended", 403, "Suspended"),
+    gateway.QuotaExceeded: Kind(
+        "quota-exceeded", 429, "Quota exceeded", retryable=True, type=headers.PROBLEM_TYPE
+    ),
     gateway.OperatorOnly: Kind("operator-only", 403, "For the operator only"),
     gateway.ExpectationUnknown: Kind("expectation-unknown", 417, "Unknown expectation"),
     gateway.UploadTooLarge: Kind("upload-too-large", 413, "Upload too large"),
@@ -145,6 +155,8 @@ KINDS: Mapping[type[Exception], Kind] = {
     ledger.InsufficientCredits: Kind("insufficient-credits", 402, "Not enough credits"),
     ledger.AccountUnknown: Kind("account-unknown", 403, "Unknown account"),
     ledger.AccountFrozen: Kind("account-frozen", 403, "Account frozen"),
+    ledger.SuspensionKnown: Kind("suspended-already", 409, "Suspended already"),
+    ledger.SuspensionUnknown: Kind("not-suspended", 409, "Not suspended"),
     ledger.NameTaken: Kind("name-taken", 409, "Name taken"),
     ledger.KeyUnknown: Kind("key-unknown", 404, "Unknown key"),
     ledger.KeysExceeded: Kind("too-many-keys", 409, "Too many keys"),
@@ -229,7 +241,7 @@ def problem_of(error: BaseException, request_id: UUID) -> Problem:
     """The document for one error of one request."""
     kind = kind_of(error)
     return Problem(
-        type=f"/problems/{kind.code}",
+        type=kind.type or f"/problems/{kind.code}",
         title=kind.title,
         status=kind.status,
         detail=kind.detail if kind.detail is not None else str(error) or kind.title,
@@ -238,6 +250,7 @@ def problem_of(error: BaseException, request_id: UUID) -> Problem:
         request_id=str(request_id),
         charged=False,
         retryable=kind.retryable,
+        violated_policies=error.policies if isinstance(error, gateway.QuotaExceeded) else UNSET,
     )
 
 

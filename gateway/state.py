@@ -15,6 +15,7 @@ from gateway.config import Settings
 from gateway.drain import Door
 from gateway.endpoint import Endpoint, Handler
 from gateway.limits.limits import Limits
+from gateway.limits.policies import Policy, Verdict
 from gateway.mail.postman import Postman
 from gateway.metrics import Metrics
 from gateway.operations import Operations
@@ -61,6 +62,8 @@ CALLER = web.RequestKey("caller", Caller)
 PERSON = web.RequestKey("person", Session)
 # Who gives an order, as the audit records name it.
 OPERATOR = web.RequestKey("operator", str)
+# The quotas it was counted for, and what is left of them.
+VERDICTS = web.RequestKey("verdicts", list[tuple[Policy, Verdict]])
 TRAIL = web.RequestKey("trail", Trail)
 # What the head asks for, where the endpoint checks that.
 ASKED = web.RequestKey("asked", Asked)

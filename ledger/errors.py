@@ -25,6 +25,14 @@ class AccountUnknown(LedgerError):
     """There is no such account."""
 
 
+class SuspensionKnown(LedgerError):
+    """The account or the key is suspended already."""
+
+
+class SuspensionUnknown(LedgerError):
+    """The account or the key is not suspended."""
+
+
 class AccountFrozen(LedgerError):
     """The account is frozen or closed; it can spend nothing."""
 

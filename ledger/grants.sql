@@ -45,6 +45,15 @@ grant execute on function credits.broken_seals to ephemera_app;
 grant execute on function credits.purge to ephemera_app;
 grant execute on function accounts.erase to ephemera_app;
 
+-- Limits come and go. Accounts and keys are shut out, and let in again.
+revoke all on schema limits from public, ephemera_app;
+revoke all on all tables in schema limits from public, ephemera_app;
+revoke all on all routines in schema limits from public, ephemera_app;
+grant usage on schema limits to ephemera_app;
+grant select, insert, update, delete on all tables in schema limits to ephemera_app;
+grant execute on all routines in schema limits to ephemera_app;
+grant insert, delete on accounts.suspension to ephemera_app;
+
 -- Audit records are added; the trigger and the primary key see to their place.
 grant insert on audit.record to ephemera_app;
 

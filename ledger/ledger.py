@@ -45,6 +45,9 @@ from ledger.envelope import Envelope
 from ledger.errors import LedgerUnavailable
 from ledger.files.files import Files
 from ledger.files.sweeper import FileSweeper
+from ledger.limits.inside import Inside
+from ledger.limits.moments import Moments
+from ledger.limits.suspensions import Suspensions
 from ledger.mail.low_balances import LowBalances
 from ledger.mail.outbox import Outbox
 from ledger.mail.sweeper import MailSweeper
@@ -85,6 +88,9 @@ class Ledger:
         mail_sweeper: MailSweeper,
         low_balances: LowBalances,
         people: People,
+        moments: Moments,
+        inside: Inside,
+        suspensions: Suspensions,
         billing: Billing,
         sweeper: Sweeper,
         upkeep: Upkeep,
@@ -108,6 +114,9 @@ class Ledger:
         self.mail_sweeper = mail_sweeper
         self.low_balances = low_balances
         self.people = people
+        self.moments = moments
+        self.inside = inside
+        self.suspensions = suspensions
         self.billing = billing
         self.sweeper = sweeper
         self.upkeep = upkeep
@@ -165,6 +174,7 @@ class Ledger:
             mail = Outbox(database, envelope, settings.pepper, settings.mail, clock)
             mail_sweeper = MailSweeper(database, settings.mail, clock)
             people = People(database, envelope, peppers, mailer or mail, clock)
+            moments = Moments(database, settings.pepper)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
@@ -182,6 +192,9 @@ class Ledger:
                 mail_sweeper=mail_sweeper,
                 low_balances=LowBalances(database, mail),
                 people=people,
+                moments=moments,
+                inside=Inside(database, lease),
+                suspensions=Suspensions(database),
                 billing=Billing(database, mail, References(settings.pepper), clock),
                 sweeper=sweeper,
                 upkeep=upkeep,
@@ -193,7 +206,7 @@ class Ledger:
                 background = [
                     *(lease.keep(database), sweeper.run()),
                     *(upkeep.run(), file_sweeper.run(), task_sweeper.run(), keys.uses.run()),
-                    *(people.sweeper.run(), mail_sweeper.run()),
+                    *(people.sweeper.run(), mail_sweeper.run(), moments.run()),
                 ]
                 if not settings.pooled:
                     background += [keys.listen(connector), tasks.listen(connector)]

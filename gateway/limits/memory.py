@@ -45,6 +45,16 @@ class MemoryStore:
         if len(moments) > SUBJECTS_MAX:
             moments.popitem(last=False)
 
+    def give_back(self, policy: Policy, subject: str, cost: int) -> None:
+        """Undo a `hit`: something else refused the request."""
+        moments = self._moments.get(policy.name)
+        if moments is not None and subject in moments:
+            moments[subject] -= policy.cost_ns(cost)
+
+    def counts(self, policy: Policy) -> bool:
+        """Whether anybody was counted for it."""
+        return policy.name in self._moments
+
     def look(self, policy: Policy, subject: str, cost: int = 1) -> Verdict:
         """What `hit` would say, without asking."""
         moments = self._moments.get(policy.name)

@@ -144,6 +144,13 @@ ACCOUNT_CONCURRENCY = Policy(
     reason="uploads of an account that are under way: half of the connections a process takes, "
     "so that one account cannot shut out the others",
 )
+SESSION_REQUESTS = Policy(
+    name="session-requests",
+    subject=Subject.PERSON,
+    quota=600,
+    window_s=MINUTE_S,
+    reason="requests of somebody who has signed in: a page of the portal makes about five",
+)
 # Guessing. Every attempt counts before its password is looked at, right or wrong.
 SIGN_IN_NETWORK = Policy(
     name="sign-in-network",
@@ -261,7 +268,7 @@ INVITE = Policy(
 
 # All of them, in the order in which they are told.
 POLICIES: tuple[Policy, ...] = (
-    *(ANONYMOUS, REFUSED_KEYS),
+    *(ANONYMOUS, REFUSED_KEYS, SESSION_REQUESTS),
     *(KEY_REQUESTS, ACCOUNT_REQUESTS, ACCOUNT_BYTES, ACCOUNT_CONCURRENCY),
     *(SIGN_IN_NETWORK, SIGN_IN_ADDRESS, SIGN_IN_PAIR, SIGN_IN_ALL, SIGN_IN_DEVICE),
     *(SECOND_FACTOR, STEP_UP, LINK_NETWORK),

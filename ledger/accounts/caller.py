@@ -24,5 +24,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     # When another key took its place; it ends at `expires_at`.
     deprecated_at: datetime | None = None
+    # It, or its account, is shut out until further notice.
+    suspended: bool = False
     # It speaks by a token.
     token: bool = False

@@ -75,7 +75,9 @@ _OLD = f"""{_KEYS}
 # What becomes a Caller (`caller_of`), and what shows that it is the one.
 _VERIFY = """
 select k.id, k.account_id, k.label, k.kind, k.scopes, k.operations, k.addresses, k.day_max,
-       k.month_max, k.expires_at, k.deprecated_at, k.spender, k.hash, k.pepper_id
+       k.month_max, k.expires_at, k.deprecated_at, k.spender, k.hash, k.pepper_id,
+       exists (select from accounts.suspension s
+                where s.account_id = k.account_id and coalesce(s.key_id, k.id) = k.id) as suspended
   from accounts.api_key k join credits.account a on a.id = k.account_id
  where k.id = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
    and a.status <> 'closed'
@@ -302,6 +304,7 @@ def caller_of(row: asyncpg.Record) -> Caller:
         terms=rights.terms(kind, row["spender"] or row["id"]),
         expires_at=row["expires_at"],
         deprecated_at=row["deprecated_at"],
+        suspended=row["suspended"],
     )
 
 

@@ -27,7 +27,9 @@ _STANDING = """
 select k.id, k.account_id, k.label, k.kind, k.scopes, k.operations, k.addresses, k.day_max,
        k.month_max, k.expires_at, k.deprecated_at, k.spender, k.sealed, p.tokens_not_before,
        exists (select from accounts.token_ended e
-                where e.account_id = k.account_id and e.jti = $2) as ended
+                where e.account_id = k.account_id and e.jti = $2) as ended,
+       exists (select from accounts.suspension s
+                where s.account_id = k.account_id and coalesce(s.key_id, k.id) = k.id) as suspended
   from accounts.api_key k
   join credits.account a on a.id = k.account_id and a.status <> 'closed'
   join accounts.profile p on p.account_id = k.account_id

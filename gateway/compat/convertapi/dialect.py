@@ -9,6 +9,7 @@ from gateway import permits, problems, state
 from gateway.compat.convertapi import auth, errors, origins, request
 from gateway.compat.convertapi.errors import Attempt, Refusal
 from gateway.endpoint import Access
+from gateway.limits import guard
 from ledger.accounts.keys import Caller
 
 # What was tried, where that decides what a failure is called.
@@ -58,6 +59,8 @@ async def identified(asked: web.Request, shown: auth.Credentials | None) -> None
         return
     if shown is None:
         raise auth.missing()
-    caller = await auth.caller_of(asked.app, shown)
+    with guard.refusals_counted(asked):
+        caller = await auth.caller_of(asked.app, shown)
     endpoint = asked.app[state.ENDPOINTS][asked.match_info.handler]
     asked[state.CALLER] = permits.admit(asked, caller, endpoint)
+    guard.admit(asked, endpoint)

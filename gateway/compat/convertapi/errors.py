@@ -65,6 +65,7 @@ TABLE: Mapping[str, tuple[int, int]] = {
     "insufficient-credits": (401, NO_BALANCE),
     "key-cap-reached": (401, NO_BALANCE),
     "account-frozen": (401, INACTIVE),
+    "suspended": (401, INACTIVE),
     "conversion-timeout": (500, TIMEOUT),
     "task-timeout": (500, TIMEOUT),
     "conversion-crashed": (500, FAILED),
@@ -176,6 +177,7 @@ def _statuses() -> dict[str, int]:
         "store-full": 503,
         "too-many-tasks": 503,
         "visitor-quota-exceeded": 503,
+        "quota-exceeded": 503,
     }
 
 
