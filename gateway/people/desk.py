@@ -198,7 +198,6 @@ class PeopleDesk:
         self, address: str, device: Shown | None, client: Client
     ) -> tuple[Credentials | None, bool]:
         """Who is meant, and whether from a device of theirs; the try is counted."""
-        await self.throttle.hit(policies.SIGN_IN_ALL, "")
         if device is None:
             await self._count_stranger(address, client)
             return await self.people.persons.credentials(address), False
@@ -217,6 +216,8 @@ class PeopleDesk:
         await self.throttle.hit_network(policies.SIGN_IN_NETWORK, client.network)
         await self.throttle.hit(policies.SIGN_IN_PAIR, f"{alias} {client.network}")
         await self.throttle.hit(policies.SIGN_IN_ADDRESS, alias)
+        # Last, so that a flood at one address uses up nothing of what all have together.
+        await self.throttle.hit(policies.SIGN_IN_ALL, "")
 
     async def _second_factor(self, credentials: Credentials, proof: Proof) -> bool:
         """Whether a second factor was shown. Raises CodeWanted, CodeRefused, TooManyTries."""
