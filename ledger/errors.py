@@ -143,6 +143,14 @@ class HooksExceeded(LedgerError):
     """The account has as many webhooks as it may: delete one."""
 
 
+class ConnectionUnknown(LedgerError):
+    """There is no such connection of this account."""
+
+
+class ConnectionsExceeded(LedgerError):
+    """The account has as many connections as it may: delete one."""
+
+
 class DeliveryUnknown(LedgerError):
     """There is no such delivery of this webhook, or its log is over."""
 

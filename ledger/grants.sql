@@ -102,3 +102,12 @@ grant insert, update on privacy.erasure to ephemera_app;
 grant insert, delete on privacy.restriction, privacy.objection to ephemera_app;
 grant insert on audit.head to ephemera_app;
 grant insert, delete, update (ended_at, reads, read_at) on audit.access to ephemera_app;
+
+-- Connections come, are written anew, used and checked, and go; nothing else of theirs changes.
+revoke all on schema connections from public, ephemera_app;
+revoke all on all tables in schema connections from public, ephemera_app;
+revoke all on all routines in schema connections from public, ephemera_app;
+grant usage on schema connections to ephemera_app;
+grant select, insert, delete on connections.connection to ephemera_app;
+grant update (kind, label, host, sealed, changed_at, last_used_at, checked_at, found)
+    on connections.connection to ephemera_app;

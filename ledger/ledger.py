@@ -30,6 +30,7 @@ from ledger.availability import Availability
 from ledger.billing.billing import Billing
 from ledger.billing.references import References
 from ledger.connection import NO_CONNECTION, Connector, no_connection
+from ledger.connections.connections import Connections
 from ledger.credits import history
 from ledger.credits.debit import Debit, FreeDebit
 from ledger.credits.history import TrialBalance, Usage, Violation
@@ -83,6 +84,7 @@ class Ledger:
         tasks: Tasks,
         hooks: Hooks,
         deliveries: Deliveries,
+        connections: Connections,
         task_sweeper: TaskSweeper,
         mail: Outbox,
         mail_sweeper: MailSweeper,
@@ -109,6 +111,7 @@ class Ledger:
         self.tasks = tasks
         self.hooks = hooks
         self.deliveries = deliveries
+        self.connections = connections
         self.task_sweeper = task_sweeper
         self.mail = mail
         self.mail_sweeper = mail_sweeper
@@ -187,6 +190,7 @@ class Ledger:
                 tasks=tasks,
                 hooks=Hooks(database, envelope, settings.tasks),
                 deliveries=deliveries,
+                connections=Connections(database, envelope),
                 task_sweeper=task_sweeper,
                 mail=mail,
                 mail_sweeper=mail_sweeper,

@@ -31,6 +31,7 @@ class Sealed(msgspec.Struct, frozen=True):
 SEALED = (
     Sealed("accounts.api_key", "id", "sealed", ("id",)),
     Sealed("accounts.token_key", "kid", "sealed", ("kid",)),
+    Sealed("connections.connection", "id", "sealed", ("account_id", "id")),
     Sealed("mail.letter", "id", "content", ("id",)),
     Sealed("people.person", "id", "totp", ("id",)),
     Sealed("people.person", "id", "totp_next", ("id",)),

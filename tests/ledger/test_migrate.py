@@ -120,6 +120,7 @@ async def test_the_schema_file_is_what_the_migrations_make(empty: str) -> None:
             *("--schema=files", "--schema=tasks", "--schema=ephemera"),
             *("--schema=people", "--schema=mail"),
             "--schema=privacy",
+            "--schema=connections",
             empty,
         ],
         check=True,

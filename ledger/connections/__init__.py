@@ -1,0 +1,1 @@
+"""Customers' credentials for their own storage, sealed, and destroyed with their account."""
