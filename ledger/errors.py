@@ -223,6 +223,26 @@ class OrderUnknown(LedgerError):
     """There is no such purchase, or no such event that waits for somebody."""
 
 
+class ErasureKnown(LedgerError):
+    """The erasure was asked for before, and waits or runs."""
+
+
+class ErasureUnknown(LedgerError):
+    """There is no erasure that could still be called off."""
+
+
+class AccessUnknown(LedgerError):
+    """There is no such permission to look into an account."""
+
+
+class AccessMissing(LedgerError):
+    """Staff want to look into an account, and have no permission that counts now."""
+
+
+class PolicyUnknown(LedgerError):
+    """There never was such a version of the privacy page."""
+
+
 class LedgerUnavailable(LedgerError):
     """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
 

@@ -247,6 +247,10 @@ class Outbox:
             return int(await connection.fetchval(_FORGET, recipient))
         return int(await self._database.value(_FORGET, recipient))
 
+    def mailbox(self, address: str) -> bytes:
+        """Give what stands for an address in `mail.letter`."""
+        return self._recipient(address)
+
     def _recipient(self, address: str) -> bytes:
         text = address.strip().lower().encode()
         return hashlib.blake2b(text, digest_size=32, key=self._pepper).digest()

@@ -93,3 +93,17 @@ create table privacy.policy (
 );
 create trigger policy_append_only before update or delete or truncate on privacy.policy
     for each statement execute function credits.deny_change();
+
+-- An account that is restricted or about to be erased does nothing, whoever would let it.
+create function privacy.hold_frozen() returns trigger
+language plpgsql set search_path = privacy, pg_temp as $$
+begin
+    if exists (select from restriction r where r.account_id = new.id)
+       or exists (select from erasure e
+                   where e.account_id = new.id and e.state in ('waiting', 'running')) then
+        new.status := 'frozen';
+    end if;
+    return new;
+end $$;
+create trigger account_held_frozen before update of status on credits.account
+    for each row when (new.status = 'active') execute function privacy.hold_frozen();
