@@ -16,6 +16,7 @@ from gateway.cli import (
     ledger,
     migrate,
     ops,
+    people,
     receipt,
     serve,
     tokens,
@@ -36,6 +37,7 @@ app.command(doctor.doctor)
 app.command(accounts.app)
 app.command(keys.app)
 app.command(tokens.app)
+app.command(people.app)
 app.command(envelope.app)
 app.command(ops.app)
 app.command(audit.app)

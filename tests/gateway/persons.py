@@ -27,8 +27,8 @@ PASSWORD = "gravel onyx 8 tundra"
 class Clock:
     """What time it is for people. It only moves when it is told to."""
 
-    def __init__(self) -> None:
-        self.now = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)
+    def __init__(self, now: datetime = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)) -> None:
+        self.now = now
 
     def __call__(self) -> datetime:
         return self.now
@@ -76,9 +76,10 @@ class Somebody(msgspec.Struct, kw_only=True):
 class House:
     """The service with people in it."""
 
-    def __init__(self, service: Service, clock: Clock) -> None:
+    def __init__(self, service: Service, clock: Clock, dsn: str) -> None:
         self.service = service
         self.clock = clock
+        self.dsn = dsn
         self.ledger = service.ledger
         self._letters: defaultdict[str, list[Letter]] = defaultdict(list)
 
@@ -157,9 +158,11 @@ def new_address() -> str:
 
 
 @asynccontextmanager
-async def open_house(engine: Engine, postgres: Server, **sections: Any) -> AsyncIterator[House]:
+async def open_house(
+    engine: Engine, postgres: Server, clock: Clock | None = None, **sections: Any
+) -> AsyncIterator[House]:
     """A house of its own: another database, another clock."""
-    clock = Clock()
+    clock = clock or Clock()
     sections.setdefault("accounts", {"signup": "open", "hashing": "test"})
     # Tests sign up by the dozen from one address; those of limits say otherwise.
     sections.setdefault("limits", {"quotas": "sign-in-all=off sign-up-network=off"})
@@ -171,7 +174,7 @@ async def open_house(engine: Engine, postgres: Server, **sections: Any) -> Async
             Ledger.connect(settings, clock=clock) as ledger,
             listening(engine, ledger, **sections) as service,
         ):
-            yield House(service, clock)
+            yield House(service, clock, settings.dsn)
             async with asyncio.timeout(60):
                 await service.quiet()
             assert await ledger.audit() == []
