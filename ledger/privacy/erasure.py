@@ -134,7 +134,7 @@ class Erasures:
         self._mail = mail
         self._actions = actions
         self._clock = clock
-        self._steps = ErasureSteps(database, inventory, mail, clock)
+        self.steps = ErasureSteps(database, inventory, mail, clock)
 
     async def run(self) -> None:
         """Carry out what is due, every few minutes, until cancelled."""
@@ -227,7 +227,7 @@ class Erasures:
             actor="service", gateway="ledger", action="erase", parameters=_about(erasure_id)
         ) as act:
             last = None
-            while step := await self._steps.take(erasure_id):
+            while step := await self.steps.take(erasure_id):
                 last = step
             act.detail = last or "another gateway is at it"
         return last == CLOSE_STEP

@@ -121,7 +121,7 @@ class ErasureSteps:
 
     async def _erase(self, connection: asyncpg.Connection, under: _Under, table: Table) -> int:
         if table.erased_by is not None:
-            return 0  # when the account is closed, which is what these ask for
+            return 0  # with another table, or when the account is closed, as functions ask for
         whose = await self._whose(connection, under)
         statement = _statement(self._inventory, table)
         done = await connection.execute(statement, *whose.arguments(), timeout=AUDIT_TIMEOUT_S)

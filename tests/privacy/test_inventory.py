@@ -1,12 +1,12 @@
 """The inventory is the schema: no column without a purpose, an end and an owner."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
 from ledger.privacy.inventory import FILE, Erase, Owner, inventory, read
-from tests.postgres import Server, serving
+from tests.postgres import Server
 
 _COLUMNS = """
 select table_schema || '.' || table_name || '.' || column_name
@@ -15,12 +15,6 @@ select table_schema || '.' || table_name || '.' || column_name
    and not exists (select from pg_inherits i where i.inhrelid =
         (quote_ident(table_schema) || '.' || quote_ident(table_name))::regclass)
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture
@@ -58,6 +52,19 @@ def test_whatever_names_somebody_goes_with_its_owner() -> None:
         if column.naming and column.erase is Erase.KEEP
     ]
     assert kept == []
+
+
+async def test_what_goes_by_cascade_has_a_foreign_key_that_does_it(
+    schema: asyncpg.Connection,
+) -> None:
+    for table in inventory().tables.values():
+        if table.erased_by == "cascade":
+            assert await schema.fetchval(
+                "select true from pg_constraint where contype = 'f' and confdeltype = 'c'"
+                " and conrelid = $1::text::regclass and confrelid = $2::text::regclass",
+                table.name,
+                table.of[0].table,
+            ), table.name
 
 
 def test_who_owns_a_row_is_found_without_going_in_circles() -> None:
