@@ -223,6 +223,10 @@ class StreamsExceeded(GatewayError):
     """As many streams of events are open as may be. Poll, or ask with `Prefer: wait`."""
 
 
+class ProofRefused(GatewayError):
+    """A form came without the proof of work it takes, or with one that is wrong, old or used."""
+
+
 class ReceiptInvalid(GatewayError):
     """A receipt that is not ours, was changed, or belongs to other files; or one too long."""
 

@@ -204,6 +204,11 @@ KINDS: Mapping[type[Exception], Kind] = {
     ledger.OrderUnknown: Kind("order-unknown", 404, "No such order"),
     ledger.OutboxFull: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
     ledger.LetterUnknown: Kind("letter-unknown", 404, "No such dead letter"),
+    ledger.TicketUnknown: Kind("ticket-unknown", 404, "No such ticket"),
+    ledger.TicketsExceeded: Kind("too-many-tickets", 409, "Too many tickets"),
+    ledger.IncidentUnknown: Kind("incident-unknown", 404, "No such incident"),
+    ledger.IncidentRefused: Kind("incident-refused", 409, "Not like this"),
+    gateway.ProofRefused: Kind("proof-refused", 403, "Proof of work refused"),
 }
 
 # Raised only while the service starts or by the command line; over HTTP they are a plain 500.

@@ -243,6 +243,22 @@ class PolicyUnknown(LedgerError):
     """There never was such a version of the privacy page."""
 
 
+class TicketUnknown(LedgerError):
+    """There is no such ticket, or it is somebody else's."""
+
+
+class TicketsExceeded(LedgerError):
+    """As many messages wait for an answer as may."""
+
+
+class IncidentUnknown(LedgerError):
+    """There is no such incident."""
+
+
+class IncidentRefused(LedgerError):
+    """An incident cannot be put on record like this, or not be closed yet."""
+
+
 class LedgerUnavailable(LedgerError):
     """PostgreSQL is away or busy. Nothing was charged; a retry helps after `retry_after_s`."""
 

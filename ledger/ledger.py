@@ -59,6 +59,7 @@ from ledger.people.person import Clock, Mailer
 from ledger.people.secret import utc_now
 from ledger.resealing import Resealing
 from ledger.settings import LedgerSettings
+from ledger.support.support import Support
 from ledger.tasks.deliveries import Deliveries
 from ledger.tasks.hooks import Hooks
 from ledger.tasks.sweeper import TaskSweeper
@@ -89,6 +90,7 @@ class Ledger:
         mail: Outbox,
         mail_sweeper: MailSweeper,
         low_balances: LowBalances,
+        support: Support,
         people: People,
         moments: Moments,
         inside: Inside,
@@ -116,6 +118,7 @@ class Ledger:
         self.mail = mail
         self.mail_sweeper = mail_sweeper
         self.low_balances = low_balances
+        self.support = support
         self.people = people
         self.moments = moments
         self.inside = inside
@@ -176,6 +179,7 @@ class Ledger:
             peppers = Peppers(settings.pepper, settings.password_peppers)
             mail = Outbox(database, envelope, settings.pepper, settings.mail, clock)
             mail_sweeper = MailSweeper(database, settings.mail, clock)
+            support = Support(database, mail, settings.pepper, clock)
             people = People(database, envelope, peppers, mailer or mail, clock)
             moments = Moments(database, settings.pepper)
             ledger = cls(
@@ -195,6 +199,7 @@ class Ledger:
                 mail=mail,
                 mail_sweeper=mail_sweeper,
                 low_balances=LowBalances(database, mail),
+                support=support,
                 people=people,
                 moments=moments,
                 inside=Inside(database, lease),
@@ -211,6 +216,7 @@ class Ledger:
                     *(lease.keep(database), sweeper.run()),
                     *(upkeep.run(), file_sweeper.run(), task_sweeper.run(), keys.uses.run()),
                     *(people.sweeper.run(), mail_sweeper.run(), moments.run()),
+                    support.sweeper.run(),
                 ]
                 if not settings.pooled:
                     background += [keys.listen(connector), tasks.listen(connector)]

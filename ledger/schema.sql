@@ -5,6 +5,8 @@ CREATE SCHEMA accounts;
 
 CREATE SCHEMA audit;
 
+CREATE SCHEMA connections;
+
 CREATE SCHEMA credits;
 
 CREATE SCHEMA ephemera;
@@ -16,6 +18,8 @@ CREATE SCHEMA mail;
 CREATE SCHEMA people;
 
 CREATE SCHEMA privacy;
+
+CREATE SCHEMA support;
 
 CREATE SCHEMA tasks;
 
@@ -62,6 +66,15 @@ begin
             using errcode = 'restrict_violation';
     end if;
     return new;
+end $$;
+
+CREATE FUNCTION connections.destroy() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'connections', 'pg_temp'
+    AS $$
+begin
+    delete from connection where account_id = new.id;
+    return null;
 end $$;
 
 CREATE FUNCTION credits.announce_low_balance() RETURNS trigger
@@ -694,6 +707,19 @@ begin
     return 'done';
 end $$;
 
+CREATE FUNCTION privacy.hold_frozen() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'privacy', 'pg_temp'
+    AS $$
+begin
+    if exists (select from restriction r where r.account_id = new.id)
+       or exists (select from erasure e
+                   where e.account_id = new.id and e.state in ('waiting', 'running')) then
+        new.status := 'frozen';
+    end if;
+    return new;
+end $$;
+
 CREATE FUNCTION privacy.respect_objection() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'privacy', 'pg_temp'
@@ -704,6 +730,13 @@ begin
         return null;
     end if;
     return new;
+end $$;
+
+CREATE FUNCTION support.deny_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    raise exception '% of %.% is denied', tg_op, tg_table_schema, tg_table_name;
 end $$;
 
 CREATE PROCEDURE tasks.finish(IN p_seq bigint, IN p_conversion uuid, IN p_from text[], IN p_only text, IN p_state text, IN p_money text, IN p_reason text, IN p_outcome bytea, IN p_results text[], IN p_code text, IN p_keep interval, IN p_event text, IN p_event_id text, IN p_body text, INOUT result text)
@@ -988,6 +1021,36 @@ END)
 );
 
 COMMENT ON COLUMN credits.entry.amount IS 'signed: a positive amount gives to the account';
+
+CREATE TABLE connections.connection (
+    id text NOT NULL,
+    account_id bigint NOT NULL,
+    kind text NOT NULL,
+    label text NOT NULL,
+    host text NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    checked_at timestamp with time zone,
+    found text,
+    CONSTRAINT connection_checked CHECK (((checked_at IS NULL) = (found IS NULL))),
+    CONSTRAINT connection_found_check CHECK ((length(found) <= 32)),
+    CONSTRAINT connection_host_check CHECK ((length(host) <= 300)),
+    CONSTRAINT connection_id_check CHECK ((id ~ '^[0-9A-Za-z]{16}$'::text)),
+    CONSTRAINT connection_kind_check CHECK ((kind = ANY (ARRAY['s3'::text, 'webdav'::text, 'http'::text]))),
+    CONSTRAINT connection_label_check CHECK (((length(label) >= 1) AND (length(label) <= 100))),
+    CONSTRAINT connection_sealed_check CHECK ((length(sealed) <= 16384))
+)
+WITH (fillfactor='70');
+
+COMMENT ON COLUMN connections.connection.host IS 'who is asked: the host of its address';
+
+COMMENT ON COLUMN connections.connection.sealed IS 'address and credentials, in the envelope: place connections.connection.sealed|account_id|id';
+
+COMMENT ON COLUMN connections.connection.changed_at IS 'when the credentials were given';
+
+COMMENT ON COLUMN connections.connection.found IS 'what the last check found';
 
 CREATE TABLE credits.account (
     id bigint NOT NULL,
@@ -1438,6 +1501,84 @@ ALTER TABLE privacy.retention_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+CREATE TABLE support.incident (
+    id text NOT NULL,
+    kind text NOT NULL,
+    severity text NOT NULL,
+    risk text DEFAULT 'unknown'::text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    title text NOT NULL,
+    began_at timestamp with time zone,
+    aware_at timestamp with time zone NOT NULL,
+    authority_at timestamp with time zone,
+    people_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT incident_id_check CHECK ((id ~ '^I-[0-9A-HJKMNP-TV-Z]{10}$'::text)),
+    CONSTRAINT incident_kind_check CHECK ((kind = ANY (ARRAY['availability'::text, 'security'::text, 'personal-data'::text]))),
+    CONSTRAINT incident_over_when CHECK (((state = 'closed'::text) = (closed_at IS NOT NULL))),
+    CONSTRAINT incident_risk_check CHECK ((risk = ANY (ARRAY['unknown'::text, 'none'::text, 'some'::text, 'high'::text]))),
+    CONSTRAINT incident_severity_check CHECK ((severity = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
+    CONSTRAINT incident_state_check CHECK ((state = ANY (ARRAY['open'::text, 'contained'::text, 'resolved'::text, 'closed'::text]))),
+    CONSTRAINT incident_title_check CHECK (((length(title) >= 1) AND (length(title) <= 150)))
+);
+
+COMMENT ON COLUMN support.incident.risk IS 'for the people whose data it is: none needs a reason in the notes, high means they are told';
+
+COMMENT ON COLUMN support.incident.authority_at IS 'when the supervisory authority was told';
+
+COMMENT ON COLUMN support.incident.people_at IS 'when the people whose data it is were told';
+
+CREATE TABLE support.incident_note (
+    incident_id text NOT NULL,
+    seq integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    text text NOT NULL,
+    CONSTRAINT incident_note_actor_check CHECK (((length(actor) >= 1) AND (length(actor) <= 100))),
+    CONSTRAINT incident_note_seq_check CHECK ((seq > 0)),
+    CONSTRAINT incident_note_text_check CHECK (((length(text) >= 1) AND (length(text) <= 10000)))
+);
+
+CREATE TABLE support.message (
+    ticket_id text NOT NULL,
+    seq integer NOT NULL,
+    author text NOT NULL,
+    person_id bigint,
+    text text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT message_author_check CHECK ((author = ANY (ARRAY['customer'::text, 'staff'::text]))),
+    CONSTRAINT message_seq_check CHECK ((seq > 0)),
+    CONSTRAINT message_text_check CHECK (((length(text) >= 1) AND (length(text) <= 10000)))
+);
+
+COMMENT ON COLUMN support.message.person_id IS 'who wrote it, of the account or of staff';
+
+CREATE UNLOGGED TABLE support.proof (
+    hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT proof_hash_check CHECK ((length(hash) = 32))
+);
+
+CREATE TABLE support.ticket (
+    id text NOT NULL,
+    account_id bigint,
+    person_id bigint,
+    address text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    subject text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT ticket_address_check CHECK (((length(address) >= 3) AND (length(address) <= 254))),
+    CONSTRAINT ticket_id_check CHECK ((id ~ '^T-[0-9A-HJKMNP-TV-Z]{10}$'::text)),
+    CONSTRAINT ticket_name_check CHECK ((length(name) <= 100)),
+    CONSTRAINT ticket_state_check CHECK ((state = ANY (ARRAY['open'::text, 'answered'::text, 'closed'::text]))),
+    CONSTRAINT ticket_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 150)))
+);
+
+COMMENT ON COLUMN support.ticket.updated_at IS 'of the last message or change; 24 months later the ticket is deleted';
+
 CREATE TABLE tasks.delivery (
     seq bigint NOT NULL,
     account_id bigint NOT NULL,
@@ -1574,6 +1715,9 @@ ALTER TABLE ONLY audit.head
 ALTER TABLE ONLY audit.record
     ADD CONSTRAINT record_pkey PRIMARY KEY (seq);
 
+ALTER TABLE ONLY connections.connection
+    ADD CONSTRAINT connection_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY credits.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
@@ -1670,6 +1814,21 @@ ALTER TABLE ONLY privacy.restriction
 ALTER TABLE ONLY privacy.retention_run
     ADD CONSTRAINT retention_run_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY support.incident_note
+    ADD CONSTRAINT incident_note_pkey PRIMARY KEY (incident_id, seq);
+
+ALTER TABLE ONLY support.incident
+    ADD CONSTRAINT incident_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY support.message
+    ADD CONSTRAINT message_pkey PRIMARY KEY (ticket_id, seq);
+
+ALTER TABLE ONLY support.proof
+    ADD CONSTRAINT proof_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY support.ticket
+    ADD CONSTRAINT ticket_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY tasks.delivery
     ADD CONSTRAINT delivery_event_id_lane_key UNIQUE (event_id, lane);
 
@@ -1702,6 +1861,8 @@ CREATE INDEX access_person ON audit.access USING btree (person_id, expires_at);
 CREATE UNIQUE INDEX record_intent ON audit.record USING btree (action_id) WHERE (outcome IS NULL);
 
 CREATE UNIQUE INDEX record_outcome ON audit.record USING btree (action_id) WHERE (outcome IS NOT NULL);
+
+CREATE INDEX connection_account ON connections.connection USING btree (account_id, created_at);
 
 CREATE UNIQUE INDEX entry_once ON credits.entry USING btree (account_id, conversion_id, kind) WHERE (conversion_id IS NOT NULL);
 
@@ -1759,6 +1920,22 @@ CREATE UNIQUE INDEX objection_person ON privacy.objection USING btree (person_id
 
 CREATE INDEX retention_run_table ON privacy.retention_run USING btree (table_name, at DESC);
 
+CREATE INDEX incident_order ON support.incident USING btree (created_at DESC, id);
+
+CREATE INDEX message_person ON support.message USING btree (person_id);
+
+CREATE INDEX proof_expiry ON support.proof USING btree (expires_at);
+
+CREATE INDEX ticket_account ON support.ticket USING btree (account_id, updated_at DESC);
+
+CREATE INDEX ticket_address ON support.ticket USING btree (lower(address));
+
+CREATE INDEX ticket_age ON support.ticket USING btree (updated_at);
+
+CREATE INDEX ticket_person ON support.ticket USING btree (person_id);
+
+CREATE INDEX ticket_state ON support.ticket USING btree (state, updated_at DESC, id);
+
 CREATE INDEX delivery_age ON tasks.delivery USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 CREATE INDEX delivery_due ON tasks.delivery USING btree (next_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
@@ -1799,6 +1976,10 @@ CREATE TRIGGER record_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.r
 
 CREATE TRIGGER record_place BEFORE INSERT ON audit.record FOR EACH ROW EXECUTE FUNCTION audit.check_place();
 
+CREATE TRIGGER account_closed AFTER UPDATE OF status ON credits.account FOR EACH ROW WHEN ((new.status = 'closed'::text)) EXECUTE FUNCTION connections.destroy();
+
+CREATE TRIGGER account_held_frozen BEFORE UPDATE OF status ON credits.account FOR EACH ROW WHEN ((new.status = 'active'::text)) EXECUTE FUNCTION privacy.hold_frozen();
+
 CREATE TRIGGER account_kept BEFORE TRUNCATE ON credits.account FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 
 CREATE TRIGGER account_kept_row BEFORE DELETE ON credits.account FOR EACH ROW EXECUTE FUNCTION credits.check_account_retention();
@@ -1823,6 +2004,8 @@ CREATE TRIGGER policy_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON privacy
 
 CREATE TRIGGER retention_run_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON privacy.retention_run FOR EACH STATEMENT EXECUTE FUNCTION credits.deny_change();
 
+CREATE TRIGGER incident_note_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON support.incident_note FOR EACH STATEMENT EXECUTE FUNCTION support.deny_change();
+
 ALTER TABLE ONLY accounts.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts.profile(account_id);
 
@@ -1834,6 +2017,9 @@ ALTER TABLE ONLY accounts.suspension
 
 ALTER TABLE ONLY audit.head
     ADD CONSTRAINT head_seq_fkey FOREIGN KEY (seq) REFERENCES audit.record(seq);
+
+ALTER TABLE ONLY connections.connection
+    ADD CONSTRAINT connection_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY files.chunk
     ADD CONSTRAINT chunk_file_id_fkey FOREIGN KEY (file_id) REFERENCES files.file(id) ON DELETE CASCADE;
@@ -1879,6 +2065,18 @@ ALTER TABLE ONLY privacy.objection
 
 ALTER TABLE ONLY privacy.restriction
     ADD CONSTRAINT restriction_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY support.incident_note
+    ADD CONSTRAINT incident_note_incident_id_fkey FOREIGN KEY (incident_id) REFERENCES support.incident(id);
+
+ALTER TABLE ONLY support.message
+    ADD CONSTRAINT message_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY support.message
+    ADD CONSTRAINT message_ticket_id_fkey FOREIGN KEY (ticket_id) REFERENCES support.ticket(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY support.ticket
+    ADD CONSTRAINT ticket_person_id_fkey FOREIGN KEY (person_id) REFERENCES people.person(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY tasks.delivery
     ADD CONSTRAINT delivery_hook_id_fkey FOREIGN KEY (hook_id) REFERENCES tasks.hook(id) ON DELETE CASCADE;

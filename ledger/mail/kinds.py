@@ -77,6 +77,8 @@ KINDS: Mapping[str, Kind] = {
     "contact_received": _kind("ticket", anybody=True),
     "contact_message": _kind("ticket", "subject", "message", optional=("link",)),
     "ticket_answered": _kind("ticket", "subject", "message"),
+    # Of operations.
+    "incident_due": _kind("incident", "due"),
     # An operator wants to see whether mails go out at all.
     "test": _kind("at"),
 }

@@ -26,7 +26,7 @@ HOME = "https://convert.example"
 LINK = f"{HOME}/link/eph_link_0123456789?a=1&b=2"
 WHEN = "2026-11-20T12:00+00:00"
 COMPOSER = Composer(MailConfig(sender="Ephemera <no-reply@convert.example>"), HOME)
-SPECIAL = {"link": LINK, "at": WHEN, "until": WHEN, "expires_at": WHEN, "change": "off"}
+SPECIAL = {"link": LINK, "at": WHEN, "until": WHEN, "expires_at": WHEN, "due": WHEN, "change": "off"}
 # What a mail client would load or run without being asked.
 ACTIVE = {"img", "script", "link", "iframe", "object", "embed", "form", "input", "style", "video"}
 

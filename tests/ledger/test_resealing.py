@@ -31,6 +31,7 @@ OTHERS = {
     "people.link.hash",
     "people.recovery_code.hash",
     "people.session.hash",
+    "support.proof.hash",
     "tasks.task.fingerprint",
 }
 

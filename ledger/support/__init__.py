@@ -1,0 +1,1 @@
+"""What people ask us, what we answer, and what went wrong here."""
