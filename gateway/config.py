@@ -20,7 +20,7 @@ from gateway.compat.convertapi.visitors import ConvertApiConfig
 from gateway.errors import ConfigError
 from gateway.limits.settings import LimitsConfig
 from gateway.mail.settings import MailConfig
-from gateway.outbound.settings import FetchConfig, HooksConfig
+from gateway.outbound.settings import ConnectionsConfig, FetchConfig, HooksConfig
 from gateway.people.settings import AccountsConfig
 from gateway.tasks.settings import TasksConfig
 from gateway.tokens.settings import TokensConfig
@@ -178,6 +178,12 @@ class HooksSection(HooksConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """`gateway.outbound.settings.HooksConfig`: whether customers' webhooks are called."""
 
 
+class ConnectionsSection(
+    ConnectionsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """`gateway.outbound.settings.ConnectionsConfig`: whether customers' storage is used."""
+
+
 class ConvertApiSection(ConvertApiConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`gateway.compat.convertapi.visitors.ConvertApiConfig`: what is stored without a key."""
 
@@ -222,6 +228,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     files: FilesSection = FilesSection()
     fetch: FetchSection = FetchSection()
     hooks: HooksSection = HooksSection()
+    connections: ConnectionsSection = ConnectionsSection()
     tasks: TasksSection = TasksSection()
     convertapi: ConvertApiSection = ConvertApiSection()
     tokens: TokensSection = TokensSection()

@@ -179,6 +179,26 @@ class FetchCrowded(FetchError):
     """As many files are being fetched as may be at once."""
 
 
+class ConnectionsOff(GatewayError):
+    """The operator lets no customer's storage be used."""
+
+
+class StorageError(GatewayError):
+    """A customer's own storage that a file did not come from, or go to. Nothing was charged."""
+
+
+class StorageRefused(StorageError):
+    """The storage said no, or is none that may be asked."""
+
+
+class StorageFailed(StorageError):
+    """The storage was not reached, broke off, or is out of order. May work later."""
+
+
+class StorageTooSlow(StorageError):
+    """The storage did not answer in time, or takes or sends too slowly."""
+
+
 class VisitorQuotaExceeded(GatewayError):
     """An address stored as much without a key as it may. A retry helps when something expired."""
 

@@ -106,6 +106,11 @@ KINDS: Mapping[type[Exception], Kind] = {
     gateway.FetchTooLarge: Kind("fetch-too-large", 413, "File at that URL too large"),
     gateway.FetchTooSlow: Kind("fetch-timeout", 504, "Fetching took too long", retryable=True),
     gateway.FetchCrowded: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
+    gateway.ConnectionsOff: Kind("connections-off", 501, "No storage is connected here"),
+    gateway.StorageError: Kind("storage-failed", 502, "Storage failed", retryable=True),
+    gateway.StorageRefused: Kind("storage-refused", 422, "Storage refused"),
+    gateway.StorageFailed: Kind("storage-failed", 502, "Storage failed", retryable=True),
+    gateway.StorageTooSlow: Kind("storage-timeout", 504, "Storage took too long", retryable=True),
     gateway.VisitorQuotaExceeded: Kind(
         "visitor-quota-exceeded", 429, "Too much without a key", retryable=True
     ),
@@ -188,6 +193,8 @@ KINDS: Mapping[type[Exception], Kind] = {
     ledger.TaskQueueFull: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),
     ledger.HookUnknown: Kind("webhook-unknown", 404, "No such webhook"),
     ledger.HooksExceeded: Kind("too-many-webhooks", 409, "Too many webhooks"),
+    ledger.ConnectionUnknown: Kind("connection-unknown", 404, "No such connection"),
+    ledger.ConnectionsExceeded: Kind("too-many-connections", 409, "Too many connections"),
     ledger.DeliveryUnknown: Kind("delivery-unknown", 404, "No such delivery"),
     ledger.PersonUnknown: Kind("person-unknown", 404, "No such person"),
     ledger.SessionUnknown: Kind("session-unknown", 404, "No such session"),

@@ -19,6 +19,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
 
+from engine.job import Buffer
 from gateway.chunked import Chunked, ChunksBroken
 from gateway.receiving import READ_BYTES, Body
 
@@ -60,6 +61,7 @@ class Answer(BaseProtocol):
         self.body = Body(self, READ_BYTES, loop=loop)
         self._head_bytes = bytearray()
         self._interim = 0
+        self._unbuffered = False
         # How the body ends: after so many bytes, in chunks, or (None) with the connection.
         self._framing: _Sized | Chunked | None = None
 
@@ -96,6 +98,29 @@ class Answer(BaseProtocol):
         """Ask. What does not get out is seen by the answer that does not come."""
         if self.transport is not None:
             self.transport.write(request)
+
+    async def give(self, piece: Buffer) -> bool:
+        """Send a piece of a large body; when this returns True the kernel has all of it.
+
+        False: an answer came before the body was out. Then some of the piece may be waiting still;
+        abort before its memory is used again. Raises AnswerBroken where nobody takes it.
+        """
+        if self.transport is None:
+            raise AnswerBroken("the server broke off")
+        if not self._unbuffered:
+            # A finished write then means that the kernel has the bytes (`gateway/downloads.py`).
+            self.transport.set_write_buffer_limits(high=0)
+            self._unbuffered = True
+        if self.head.done():
+            return False
+        self.transport.write(piece)
+        try:
+            await self._drain_helper()
+        except ConnectionError as error:
+            raise AnswerBroken("the server broke off") from error
+        if not self.connected and not self.head.done():
+            raise AnswerBroken("the server broke off")
+        return not self.writing_paused
 
     def abort(self) -> None:
         """Close the connection at once, and forget what was not read."""
@@ -134,6 +159,9 @@ class Answer(BaseProtocol):
         elif length is not None:
             self._framing = _Sized(length)
         self.head.set_result(Head(status=message.code, headers=message.headers, length=length))
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)  # whoever still sends need not go on
+            self._drain_waiter = None
         if length == 0 or message.code in _BODILESS:
             self._framing = _Sized(0)
             self._end()

@@ -43,12 +43,18 @@ def request_head(
         lines["Content-Length"] = str(body_bytes)
     said = {name.lower(): name for name in lines}
     for name, value in headers.items():
-        plain = name.lower()
-        if plain in _OURS or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not may_send(name, value):
             raise FetchRefused("a header for the URL's server may not be sent", reason="header")
-        lines[said.get(plain, name)] = value
+        lines[said.get(name.lower(), name)] = value
     text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"{method} {target.path} HTTP/1.1\r\n{text}\r\n".encode("ascii")
+
+
+def may_send(name: str, value: str) -> bool:
+    """Whether a header can be sent that somebody else gave."""
+    if name.lower() in _OURS:
+        return False
+    return bool(_TOKEN.fullmatch(name) and _VALUE.fullmatch(value))
 
 
 def name_of(headers: Mapping[str, str], target: Target) -> str | None:

@@ -10,10 +10,9 @@ A log line or a figure says how a fetch ended, by a label of `OUTCOMES`; never w
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -21,6 +20,7 @@ from aiohttp import hdrs
 
 from engine.job import Buffer
 from gateway import receiving
+from gateway.downloads import Body
 from gateway.errors import (
     ConfigError,
     FetchError,
@@ -35,9 +35,11 @@ from gateway.outbound.answer import Answer, AnswerBroken, Head
 from gateway.outbound.asking import media_type_of, name_of, request_head, retry_after_s
 from gateway.outbound.connecting import Connector, Resolve, SystemNames, trusting
 from gateway.outbound.crowd import Crowd
+from gateway.outbound.exchange import Answered, exchanged
 from gateway.outbound.guard import Policy, Target
 from gateway.outbound.pace import Pace, within
 from gateway.outbound.settings import FetchConfig, HooksConfig
+from gateway.outbound.tally import ABANDONED, DONE, Tally
 
 log = structlog.get_logger()
 
@@ -45,9 +47,9 @@ T = TypeVar("T")
 
 # Who is told of each request's end: its purpose and its outcome.
 Count = Callable[[str, str], None]
-FETCH, HOOK = "fetch", "hook"
-PURPOSES = (FETCH, HOOK)
-DONE, ABANDONED = "done", "abandoned"
+FETCH, HOOK, CALL = "fetch", "hook", "call"
+TAKE, PUT, CHECK = "take", "put", "check"  # of customers' own storage
+PURPOSES = (FETCH, HOOK, CALL, TAKE, PUT, CHECK)
 OUTCOMES = (
     DONE,
     # refused here
@@ -60,11 +62,16 @@ OUTCOMES = (
 )
 
 OK = 200
+# Done, and not only "accepted" (202): what was sent is there.
+SUCCESS = frozenset({200, 201, 204})
+SCHEMES = ("http", "https")
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Of these the server says itself that they may pass.
 PASSING = frozenset({408, 425, 429, *range(500, 600)})
 # Of a webhook's answer: read so that its sender ends well, and thrown away.
 POSTED_BYTES_MAX = 4 * 1024
+# Of an API's answer: a page of a hundred orders with their customers has 500 KB.
+CALLED_BYTES_MAX = 2 * 1024 * 1024
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +92,13 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     # What the receiver's Retry-After says.
     retry_after_s: float | None = None
     error: str | None = None
+
+
+class Called(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole answer to a call of somebody's API."""
+
+    status: int
+    body: bytes
 
 
 class Outbound:
@@ -139,10 +153,24 @@ class Outbound:
         FetchError.
         """
         self.demand()
+        async with self.arriving(FETCH, url, headers or {}, account_id=account_id) as fetched:
+            yield fetched
+
+    @asynccontextmanager
+    async def arriving(
+        self,
+        purpose: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        account_id: int | None,
+        schemes: Sequence[str] = SCHEMES,
+    ) -> AsyncIterator[Fetched]:
+        """As `fetch`, for whoever knows that it may be asked for. Raises FetchError."""
         pace = Pace(self._config)
-        with self._tally(FETCH) as tally, ExitStack() as held:
+        with self._tally(purpose) as tally, ExitStack() as held:
             held.enter_context(self._crowd.enter(account_id))
-            target, answer, head = await self._followed(url, headers or {}, pace)
+            target, answer, head = await self._followed(url, headers, pace, schemes)
             held.callback(self._drop, answer)
             self._check_file(head)
             async with aclosing(_ended(self._pieces(answer, pace), held, tally)) as whole:
@@ -152,6 +180,33 @@ class Outbound:
                     announced=head.length,
                     pieces=whole,
                 )
+
+    async def ask(
+        self,
+        purpose: str,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body | None = None,
+        *,
+        account_id: int | None,
+        schemes: Sequence[str] = SCHEMES,
+    ) -> Answered:
+        """Send a body, if any, and give the answer, whatever it is: a redirect is one.
+
+        For whoever knows that it may be asked for. Raises FetchError.
+        """
+        pace = Pace(self._config)
+        with self._tally(purpose) as tally, self._crowd.enter(account_id):
+            target = self._policy.target_of(url, schemes=schemes)
+            head = request_head(method, target, headers, None if body is None else body.size)
+            answer = await pace.connected(self._connected(target))
+            try:
+                answered = await exchanged(answer, pace, head, body)
+            finally:
+                self._drop(answer)
+            tally.ended(DONE if answered.status in SUCCESS or purpose == CHECK else "status")
+            return answered
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Posted:
         """Call a webhook. A redirect is an answer, and not followed. Raises nothing."""
@@ -167,6 +222,20 @@ class Outbound:
             return Posted(error=error.reason)
         return posted
 
+    async def call(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> Called:
+        """Ask an API that the operator named, and keep its answer, which is small.
+
+        Guarded as webhooks are, by the same settings; no redirect is followed. Raises FetchError.
+        """
+        with self._tally(CALL) as tally:
+            target = self._policy.target_of(url, schemes=self._hook_schemes)
+            deadline = asyncio.get_running_loop().time() + self._hooks.timeout_s
+            called = await within(self._called(method, target, headers, body), deadline)
+            tally.ended(DONE)
+            return called
+
     def close(self) -> None:
         """Cut what is still open. Nothing can be asked any more."""
         self._names.close()
@@ -174,10 +243,10 @@ class Outbound:
             self._drop(answer)
 
     async def _followed(
-        self, url: str, headers: Mapping[str, str], pace: Pace
+        self, url: str, headers: Mapping[str, str], pace: Pace, schemes: Sequence[str]
     ) -> tuple[Target, Answer, Head]:
         """Ask, and go where the answers lead. Whoever gets the last one drops it."""
-        target = self._policy.target_of(url)
+        target = self._policy.target_of(url, schemes=schemes)
         for _ in range(self._config.redirects_max + 1):
             answer = await pace.connected(self._connected(target))
             try:
@@ -208,6 +277,25 @@ class Outbound:
         finally:
             self._drop(answer)
 
+    async def _called(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes
+    ) -> Called:
+        answer = await self._connected(target)
+        try:
+            size = len(body) if body or method != "GET" else None
+            answer.send(request_head(method, target, headers, size))
+            answer.send(body)
+            head = await _read(answer.head)
+            whole = bytearray()
+            async with aclosing(receiving.pieces(answer.body)) as pieces:
+                while piece := await _read(anext(pieces, b"")):
+                    whole += piece
+                    if len(whole) > CALLED_BYTES_MAX:
+                        raise FetchTooLarge("the answer is longer than any of use", reason="large")
+            return Called(status=head.status, body=bytes(whole))
+        finally:
+            self._drop(answer)
+
     async def _connected(self, target: Target) -> Answer:
         answer = await self._connector.connect(target)
         self._open.add(answer)
@@ -220,9 +308,13 @@ class Outbound:
     def _check_file(self, head: Head) -> None:
         """Raise where the head says that this is no file, or none that may be taken."""
         if head.status in PASSING:
-            raise FetchFailed(f"the URL's server answers {head.status}", reason="status")
+            raise FetchFailed(
+                f"the URL's server answers {head.status}", reason="status", status=head.status
+            )
         if head.status != OK:
-            raise FetchUnusable(f"the URL's server answers {head.status}", reason="status")
+            raise FetchUnusable(
+                f"the URL's server answers {head.status}", reason="status", status=head.status
+            )
         encoding = head.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
         if encoding != "identity":
             raise FetchUnusable(
@@ -246,8 +338,8 @@ class Outbound:
                 self._check_size(received)
                 yield piece
 
-    def _tally(self, purpose: str) -> "_Tally":
-        return _Tally(functools.partial(self._note, purpose))
+    def _tally(self, purpose: str) -> Tally:
+        return Tally(functools.partial(self._note, purpose))
 
     def _note(self, purpose: str, outcome: str) -> None:
         self._count(purpose, outcome)
@@ -255,33 +347,8 @@ class Outbound:
             log.info("outbound", action=purpose, reason=outcome)
 
 
-class _Tally:
-    """Says once how a request ended: by a word, by the error that ends the block, or by neither."""
-
-    def __init__(self, note: Callable[[str], None]) -> None:
-        self._note = note
-        self._over = False
-
-    def ended(self, outcome: str) -> None:
-        """The first word counts."""
-        if not self._over:
-            self._over = True
-            self._note(outcome)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.ended(error.reason if isinstance(error, FetchError) else ABANDONED)
-
-
 async def _ended(
-    pieces: AsyncGenerator[Buffer, None], held: ExitStack, tally: _Tally
+    pieces: AsyncGenerator[Buffer, None], held: ExitStack, tally: Tally
 ) -> AsyncGenerator[Buffer, None]:
     """The same pieces; behind the last one the connection and the place in the crowd are free."""
     async with aclosing(pieces):

@@ -19,7 +19,7 @@ _Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class FetchConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be fetched by URL. Addresses, ports and `hooks_http` hold for webhooks as well."""
+    """What may be fetched by URL. Addresses and ports hold for webhooks and storage as well."""
 
     enabled: bool = False
     # Networks that may be reached although they are not public: `10.1.0.0/16`.
@@ -62,6 +62,15 @@ class HooksConfig(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     # What Standard Webhooks gives a receiver: it is to note the call and work afterwards.
     timeout_s: _Seconds = 15.0
+
+
+class ConnectionsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Customers' own storage. Where it may be, and how slow, is as the section `fetch` has it."""
+
+    # Customers' files are written to where customers say, also inside where `fetch.allow` names it.
+    enabled: bool = False
+    # Without TLS: for tests, and for storage inside a network that is trusted.
+    http: bool = False
 
 
 def networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
