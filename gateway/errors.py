@@ -150,9 +150,11 @@ class HooksOff(GatewayError):
 class FetchError(GatewayError):
     """A URL that no file came from. `reason` is a label of a closed list, for figures and logs."""
 
-    def __init__(self, message: str, *, reason: str) -> None:
+    def __init__(self, message: str, *, reason: str, status: int | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        # What the server answered, where that is why.
+        self.status = status
 
 
 class FetchRefused(FetchError):
