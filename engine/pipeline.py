@@ -45,10 +45,17 @@ def check(source: str, steps: Sequence[Step], *, several: bool) -> Converter | N
     _check_count(steps)
     with _named(1, steps):
         first = planning.check(source, steps[0].target, steps[0].options, several=several)
+    following(steps)
+    return first
+
+
+def following(steps: Sequence[Step]) -> tuple[Job, ...]:
+    """The jobs of all steps but the first, without their files. Raises as `planning.check` does."""
+    jobs = []
     for number, step in enumerate(steps[1:], start=2):
         with _named(number, steps):
-            _follow(steps[number - 2].target, step)
-    return first
+            jobs.append(_follow(steps[number - 2].target, step))
+    return tuple(jobs)
 
 
 def plan(source: str, steps: Sequence[Step], uploads: Sequence[Buffer]) -> Pipeline:

@@ -14,7 +14,9 @@ from aiohttp import web
 from engine import registry
 from engine.engine import Engine
 from gateway import middleware, openapi, permits, state
+from gateway.api import prices
 from gateway.api.formats import build_page
+from gateway.billing.desk import BillingDesk
 from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
 from gateway.drain import Door
@@ -29,6 +31,7 @@ from gateway.people.links import base_of
 from gateway.people.passwords import Passwords
 from gateway.people.throttle import Throttle
 from gateway.process import this_process
+from gateway.proof_of_work import ProofOfWork
 from gateway.receipt_desk import ReceiptDesk
 from gateway.receipt_keys import ReceiptKeys
 from gateway.routes import ROUTES, add_routes
@@ -106,6 +109,11 @@ def build(
     app[state.OBSERVERS] = (metrics.observe, *observers)
     app[state.ENDPOINTS] = {row.handler: row for row in ROUTES}
     app[state.FORMATS_PAGE] = msgspec.json.encode(build_page())
+    app[state.BILLING] = billing = BillingDesk(
+        settings.billing, ledger, app[state.OUTBOUND], metrics.billing_event
+    )
+    app[state.PRICES_PAGE] = msgspec.json.encode(prices.build_page(billing))
+    app.cleanup_ctx.append(partial(_with_billing, billing))
     app[state.OPENAPI_PAGE] = openapi.encoded()
     app[state.TASKS] = runner = Runner(
         Parts(
@@ -123,6 +131,9 @@ def build(
     deliverer = Deliverer(ledger, app[state.OUTBOUND].post, metrics.delivery_tried)
     app.cleanup_ctx.append(partial(_with_tasks, runner, deliverer))
     app.cleanup_ctx.append(_with_limits)
+    app[state.PROOF_OF_WORK] = ProofOfWork(
+        ledger.support.proofs.key, ledger.support.proofs.spend, ledger.people.clock
+    )
     app[state.POSTMAN] = postman = postman_of(
         settings.mail, base_of(settings), ledger, metrics.mail_tried
     )
@@ -131,6 +142,12 @@ def build(
     app.on_response_prepare.append(middleware.prepared)
     add_routes(app.router)
     return app
+
+
+async def _with_billing(desk: BillingDesk, _app: web.Application) -> AsyncIterator[None]:
+    """Purchases are told of, and compared, while the application listens."""
+    async with desk.running():
+        yield
 
 
 async def _with_tasks(

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from engine.engine import EngineConfig
+from gateway.billing.settings import BillingConfig
 from gateway.compat.convertapi.visitors import ConvertApiConfig
 from gateway.errors import ConfigError
 from gateway.limits.settings import LimitsConfig
@@ -40,6 +41,7 @@ SECRETS = frozenset(
     {
         *(("ledger", "dsn"), ("ledger", "pepper"), ("ledger", "kek"), ("accounts", "peppers")),
         *(("server", "operator_token"), ("mail", "password")),
+        *(("billing", "api_key"), ("billing", "webhook_secrets")),
     }
 )
 
@@ -234,6 +236,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     tokens: TokensSection = TokensSection()
     accounts: AccountsSection = AccountsSection()
     mail: MailSection = MailSection()
+    billing: BillingConfig = BillingConfig()
     limits: LimitsSection = LimitsSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()

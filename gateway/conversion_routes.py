@@ -21,6 +21,7 @@ from gateway.file_routes import (
 from gateway.idempotency import KEY_CHARS_MAX
 from gateway.manifest import Manifest
 from gateway.permissions import Permission
+from gateway.pricing import LIMIT_HEADER
 from ledger import errors as ledger
 
 BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -30,6 +31,12 @@ FILES = {
     "properties": {"file": {"type": "array", "items": BINARY, "minItems": 1}},
 }
 
+LIMIT_PARAMETER = Parameter(
+    name=LIMIT_HEADER,
+    place="header",
+    description="What this request may cost at the most, in credits; more is refused, unpaid.",
+    type=Annotated[int, Meta(ge=0)],
+)
 CONVERSION_PARAMETERS = (
     Parameter(
         name="source",
@@ -60,6 +67,7 @@ CONVERSION_PARAMETERS = (
         description="Makes a retry safe: the same key and request is charged once.",
         type=Annotated[str, Meta(min_length=1, max_length=KEY_CHARS_MAX)],
     ),
+    LIMIT_PARAMETER,
 )
 STORING_PARAMETERS = (
     Parameter(
@@ -111,6 +119,7 @@ CONVERSION_PROBLEMS: tuple[type[Exception], ...] = (
     gateway.UploadCut,
     ledger.InsufficientCredits,
     ledger.CapReached,
+    gateway.PriceAboveLimit,
     gateway.OperationRefused,
     ledger.AccountFrozen,
     engine.FormatUnknown,

@@ -79,7 +79,7 @@ class Dialect(Protocol):
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One address and method."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     handler: Handler
     access: Access

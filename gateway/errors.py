@@ -309,6 +309,26 @@ class HashingBusy(GatewayError):
         self.retry_after_s = retry_after_s
 
 
+class PriceAboveLimit(GatewayError):
+    """The conversion costs more than its client lets it (`X-Max-Credits`). Nothing was charged."""
+
+
+class BillingOff(GatewayError):
+    """Nothing is sold here, or this provider cannot do that."""
+
+
+class PackUnknown(GatewayError):
+    """No such pack of credits."""
+
+
+class WebhookRefused(GatewayError):
+    """A webhook whose signature is missing or wrong. The answer does not say which."""
+
+
+class ProviderFailed(GatewayError):
+    """The payment provider cannot be reached, or does not answer as it should. A retry helps."""
+
+
 class ConfigError(GatewayError):
     """A setting is unknown or wrong. Names the setting and the place; stops the boot."""
 

@@ -27,7 +27,7 @@ from engine import sniff
 from engine.job import Buffer, Job
 from engine.passage import Delivery
 from engine.passage import Intake as Receiving
-from gateway import fetching, idempotency, state, storing, uploads
+from gateway import fetching, idempotency, price_limit, state, storing, uploads
 from gateway.asked import Asked, asked_of
 from gateway.config import UploadConfig
 from gateway.receipts import Digest, digest
@@ -81,6 +81,7 @@ def check(request: web.Request, *, several: bool, storable: bool = False) -> Non
     several = several or len(asked.files) > 1 or len(asked.urls) > 1
     converter = engine.check(asked.source, asked.target, asked.options, several=several)
     if converter is not None:
+        price_limit.check_head(request, (converter.name,))
         engine.check_room(converter.family, account=account)
     announced = request.content_length or 0
     if announced > config.stream_over_bytes and not uploads.is_multipart(request):

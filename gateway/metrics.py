@@ -27,6 +27,7 @@ from gateway.mail.postman import OUTCOMES as MAIL_OUTCOMES
 from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.stages import Stage, Trail
 from gateway.uploads import Memory
+from ledger.billing.payment import EventState
 from ledger.ledger import Ledger
 from ledger.mail.kinds import KINDS
 from ledger.tasks.states import LIVE, State
@@ -141,6 +142,14 @@ class Metrics:
         )
         for kind, outcome in itertools.product(KINDS, MAIL_OUTCOMES):
             self._mails.labels(kind, outcome)
+        self._billing = Counter(
+            "ephemera_billing_events",
+            "Webhooks of the payment provider, by what became of them.",
+            ("outcome",),
+            registry=registry,
+        )
+        for outcome in EventState:
+            self._billing.labels(outcome)
         # The one figure of a metric with these labels. The library's own lookup takes a lock and a
         # tuple of strings: 0.1 ms of a request's CPU. All label sets are closed, so it stays small.
         self._of = functools.cache(lambda metric, *labels: metric.labels(*labels))
@@ -187,6 +196,10 @@ class Metrics:
     def mail_tried(self, kind: str, outcome: str) -> None:
         """Count one attempt; `outcome` is of `gateway.mail.postman.OUTCOMES`."""
         self._of(self._mails, kind, outcome).inc()
+
+    def billing_event(self, outcome: str) -> None:
+        """Count one genuine webhook of the payment provider; `outcome` is what became of it."""
+        self._of(self._billing, outcome).inc()
 
     def converted(self, job: Job, output: Output) -> None:
         """Count one finished conversion and what it took."""

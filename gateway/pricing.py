@@ -9,6 +9,7 @@ import msgspec
 from engine import registry
 from engine.job import Job
 from engine.pipeline import Pipeline
+from gateway.errors import PriceAboveLimit
 
 MIB = 1024 * 1024
 
@@ -29,6 +30,8 @@ SIZE_STEPS: tuple[SizeStep, ...] = (
 WEIGHTS: dict[str, int] = {converter.name: converter.credits for converter in registry.CONVERTERS}
 # Of an inspection by a worker, whatever the file's size: less than its conversion, mostly.
 INSPECTION = 1
+# What a client lets one request cost at the most.
+LIMIT_HEADER = "X-Max-Credits"
 
 
 def price(job: Job) -> int:
@@ -49,3 +52,13 @@ def price_of_steps(pipeline: Pipeline) -> int:
     """Credits for all steps: each costs as if it were given the upload, so it is known before."""
     first = pipeline.jobs[0]
     return sum(WEIGHTS[job.converter] for job in pipeline.jobs) * size_factor(first.input_bytes)
+
+
+def demand(credits: int, limit: int | None) -> int:
+    """Give the price, if it is within the limit. Raises PriceAboveLimit."""
+    if limit is not None and credits > limit:
+        raise PriceAboveLimit(
+            f"this costs {credits} {'credit' if credits == 1 else 'credits'}, and {LIMIT_HEADER}"
+            f" allows {limit}; nothing was charged"
+        )
+    return credits

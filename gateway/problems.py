@@ -131,6 +131,13 @@ KINDS: Mapping[type[Exception], Kind] = {
     gateway.CodeWanted: Kind("code-wanted", 401, "One-time code wanted"),
     gateway.CodeRefused: Kind("code-refused", 401, "Code refused"),
     gateway.PasswordRefused: Kind("password-refused", 422, "Password refused"),
+    gateway.PriceAboveLimit: Kind("price-above-limit", 402, "More than your limit"),
+    gateway.BillingOff: Kind("billing-off", 501, "Nothing is sold here"),
+    gateway.PackUnknown: Kind("pack-unknown", 404, "No such pack"),
+    gateway.WebhookRefused: Kind("webhook-refused", 401, "Webhook refused"),
+    gateway.ProviderFailed: Kind(
+        "payment-provider-failed", 502, "Payment provider failed", retryable=True
+    ),
     gateway.SignUpClosed: Kind("sign-up-closed", 403, "Sign-up closed"),
     gateway.TooManyTries: Kind("too-many-tries", 429, "Too many tries", retryable=True),
     gateway.HashingBusy: Kind("busy", 503, "Busy", retryable=True, retry_after_s=BUSY_S),

@@ -9,6 +9,7 @@ from msgspec import Meta
 from gateway import errors as gateway
 from gateway.api import account, documents, formats, health
 from gateway.auth_routes import AUTH_ROUTES
+from gateway.billing_routes import BILLING_ROUTES
 from gateway.compat.convertapi.job_routes import JOB_ROUTES
 from gateway.compat.convertapi.routes import CONVERTAPI_ROUTES
 from gateway.conversion_routes import CONVERSION_ROUTES
@@ -19,6 +20,7 @@ from gateway.member_routes import MEMBER_ROUTES
 from gateway.middleware import expectation
 from gateway.permissions import Permission
 from gateway.receipts import KeySet
+from gateway.support_routes import SUPPORT_ROUTES
 from gateway.task_routes import TASK_ROUTES
 from gateway.token_routes import TOKEN_ROUTES
 from ledger import errors as ledger
@@ -31,6 +33,8 @@ ROUTES: tuple[Endpoint, ...] = (
     *TOKEN_ROUTES,
     *AUTH_ROUTES,
     *MEMBER_ROUTES,
+    *SUPPORT_ROUTES,
+    *BILLING_ROUTES,
     *CONVERTAPI_ROUTES,
     *JOB_ROUTES,
     Endpoint(

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from engine.engine import Engine
 from gateway.asked import Asked
+from gateway.billing.desk import BillingDesk
 from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
 from gateway.drain import Door
@@ -22,6 +23,7 @@ from gateway.operations import Operations
 from gateway.outbound.client import Outbound
 from gateway.people.desk import PeopleDesk
 from gateway.process import Process
+from gateway.proof_of_work import ProofOfWork
 from gateway.receipt_desk import ReceiptDesk
 from gateway.stages import Observer, Trail
 from gateway.tasks.asked import TaskAsked
@@ -44,16 +46,19 @@ PROCESS = web.AppKey("process", Process)
 OUTBOUND = web.AppKey("outbound", Outbound)
 TASKS = web.AppKey("tasks", Runner)
 POSTMAN = web.AppKey("postman", Postman)
+PROOF_OF_WORK = web.AppKey("proof_of_work", ProofOfWork)
 STREAMS = web.AppKey("streams", Streams)
 LIMITS = web.AppKey("limits", Limits)
 VISITORS = web.AppKey("visitors", Visitors)
 TOKEN_DESK = web.AppKey("token_desk", TokenDesk)
 RECEIPTS = web.AppKey("receipts", ReceiptDesk)
 PEOPLE_DESK = web.AppKey("people_desk", PeopleDesk)
+BILLING = web.AppKey("billing", BillingDesk)
 OBSERVERS = web.AppKey("observers", tuple[Observer, ...])
 ENDPOINTS = web.AppKey("endpoints", dict[Handler, Endpoint])
 # Documents that never change while the process lives, encoded once.
 FORMATS_PAGE = web.AppKey("formats_page", bytes)
+PRICES_PAGE = web.AppKey("prices_page", bytes)
 OPENAPI_PAGE = web.AppKey("openapi_page", bytes)
 
 REQUEST_ID = web.RequestKey("request_id", UUID)

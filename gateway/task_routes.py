@@ -133,6 +133,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         bodyless=True,
         answers=(TAKEN,),
         problems=(
+            gateway.PriceAboveLimit,
             gateway.RequestMalformed,
             gateway.UploadCut,
             gateway.UploadTooSlow,

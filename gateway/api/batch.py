@@ -26,6 +26,7 @@ from gateway import (
     intake,
     manifest,
     permits,
+    price_limit,
     problems,
     state,
     storing,
@@ -35,7 +36,7 @@ from gateway.asked import FILE, Asked, options_of, stored_s_of
 from gateway.errors import MediaTypeUnsupported, RequestMalformed
 from gateway.manifest import Item, Manifest
 from gateway.operations import WALL_S_MAX
-from gateway.pricing import price
+from gateway.pricing import demand, price
 from gateway.stages import Stage, Trail
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Wiper
@@ -65,6 +66,7 @@ def check(request: web.Request) -> None:
     engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
     converter = engine.check(asked.source, asked.target, asked.options, several=False)
     if converter is not None:
+        price_limit.check_head(request, (converter.name,), files=max(len(asked.files), 1))
         engine.check_room(converter.family, account=account)
     app[state.MEMORY].check(request.content_length or 0)
 
@@ -131,6 +133,8 @@ class _Work:
         self._hold = hold
         self._wiper = wiper
         self._count = count
+        # What is left of X-Max-Credits, for all files together.
+        self._credits_left = price_limit.limit_of(request)
         loop = asyncio.get_running_loop()
         # As many at once as could run at once: the others would only stand in line, before others.
         self._turns = asyncio.Semaphore(max(request.app[state.ENGINE].status().slots, 1))
@@ -169,7 +173,7 @@ class _Work:
         trail.reached(Stage.DEBITING)
         async with app[state.LEDGER].debit(
             caller.account_id,
-            price(job),
+            self._allowed(price(job)),
             conversion_id=trail.conversion_id,
             key=key,
             terms=caller.terms,
@@ -202,6 +206,13 @@ class _Work:
                     output,
                 )
                 await asyncio.shield(self._delivered)
+
+    def _allowed(self, credits: int) -> int:
+        """A file's price, if it is within what is left. Raises PriceAboveLimit."""
+        demand(credits, self._credits_left)
+        if self._credits_left is not None:
+            self._credits_left -= credits
+        return credits
 
     async def _stored(
         self, file: Upload, output: Output, until_delivered: AsyncExitStack

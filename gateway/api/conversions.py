@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from engine import formats
 from engine.job import Buffer, Output
 from engine.passage import Delivery
-from gateway import downloads, intake, permits, state, storing, uploads
+from gateway import downloads, intake, permits, price_limit, state, storing, uploads
 from gateway.api import tasks
 from gateway.intake import Intake
 from gateway.pricing import price
@@ -50,7 +50,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
             trail.reached(Stage.DEBITING)
             async with ledger.debit(
                 caller.account_id,
-                price(taken.job),
+                price_limit.check(request, price(taken.job)),
                 conversion_id=trail.conversion_id,
                 key=taken.key,
                 terms=caller.terms,

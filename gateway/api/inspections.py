@@ -12,7 +12,7 @@ from engine.engine import Engine
 from engine.errors import OptionInvalid, PasswordRequired
 from engine.inspection import Figures
 from engine.job import Job
-from gateway import downloads, idempotency, intake, permits, state, storing, uploads
+from gateway import downloads, idempotency, intake, permits, price_limit, state, storing, uploads
 from gateway.asked import FILE, Asked, options_of
 from gateway.errors import MediaTypeUnsupported
 from gateway.gathering import gathered
@@ -137,7 +137,7 @@ async def _described(
     trail.reached(Stage.DEBITING)
     async with app[state.LEDGER].debit(
         caller.account_id,
-        INSPECTION,
+        price_limit.check(request, INSPECTION),
         conversion_id=trail.conversion_id,
         key=key,
         terms=caller.terms,

@@ -20,7 +20,17 @@ from engine.errors import ConversionTimedOut, OptionInvalid
 from engine.job import Job, Output
 from engine.passage import Delivery
 from engine.pipeline import Pipeline, Step
-from gateway import downloads, idempotency, intake, permits, receipt_desk, state, storing, uploads
+from gateway import (
+    downloads,
+    idempotency,
+    intake,
+    permits,
+    price_limit,
+    receipt_desk,
+    state,
+    storing,
+    uploads,
+)
 from gateway.api import conversions
 from gateway.asked import FILE, LIFETIME, STORE, Asked, stored_s_of
 from gateway.gathering import gathered
@@ -72,6 +82,11 @@ def check(request: web.Request) -> None:
     storing.check(request)
     several = len(files) > 1 if files else uploads.is_multipart(request)
     converter = pipeline.check(source, steps, several=several)
+    if price_limit.HEADER in request.headers:
+        jobs = [converter, *pipeline.following(steps)]
+        price_limit.check_head(
+            request, [one.converter if isinstance(one, Job) else one.name for one in jobs if one]
+        )
     if converter is not None:
         account = str(request[state.CALLER].account_id)
         app[state.ENGINE].check_room(converter.family, account=account)
@@ -98,7 +113,7 @@ async def convert_steps(request: web.Request) -> web.StreamResponse:
             trail.reached(Stage.DEBITING)
             async with ledger.debit(
                 caller.account_id,
-                price_of_steps(plan),
+                price_limit.check(request, price_of_steps(plan)),
                 conversion_id=trail.conversion_id,
                 key=taken.key,
                 terms=caller.terms,

@@ -18,7 +18,7 @@ from engine import pipeline, planning
 from engine.job import Output
 from engine.passage import Delivery
 from engine.pipeline import Pipeline
-from gateway.pricing import price, price_of_steps
+from gateway.pricing import demand, price, price_of_steps
 from gateway.stages import Stage, Trail
 from gateway.tasks import results
 from gateway.tasks.held import Held, Room
@@ -118,7 +118,7 @@ class Workshop:
                 debit = await paid.enter_async_context(
                     self._ledger.debit(
                         claimed.account_id,
-                        _price(plan),
+                        demand(_price(plan), request.credits_max),
                         conversion_id=claimed.conversion_id,
                         terms=request.terms,
                     )

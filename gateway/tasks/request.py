@@ -45,6 +45,8 @@ class TaskRequest(msgspec.Struct, frozen=True, kw_only=True):
     inline: bool = False
     # On what terms its account pays, by the key that asked.
     terms: Terms = PAYING
+    # What its client lets it cost.
+    credits_max: int | None = None
 
     def encoded(self) -> bytes:
         """It as the ledger keeps it. Raises RequestMalformed where it is too long."""

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from engine.errors import SourceEmpty
-from gateway import idempotency, state, uploads
+from gateway import idempotency, price_limit, state, uploads
 from gateway.errors import RequestMalformed, UploadPartsExceeded
 from gateway.stages import Stage
 from gateway.storing import HELD_BYTES
@@ -63,7 +63,10 @@ def check(request: web.Request) -> None:
     if len(asked.named) > settings.upload.files_max:
         raise UploadPartsExceeded(f"one task converts at most {settings.upload.files_max} files")
     several = len(asked.named) > 1 or uploads.is_multipart(request)
-    app[state.ENGINE].check(asked.source, asked.target, asked.options, several=several)
+    converter = app[state.ENGINE].check(
+        asked.source, asked.target, asked.options, several=several
+    )
+    price_limit.check_head(request, (converter.name,) if converter else ())
     announced = request.content_length or 0
     if asked.hold == "memory":
         app[state.TASKS].held.budget.check(announced)
@@ -132,6 +135,7 @@ async def _queue(request: web.Request, asked: TaskAsked, taken: Taken, task_id: 
         lifetime_s=asked.lifetime_s,
         timeout_s=asked.timeout_s,
         terms=caller.terms,
+        credits_max=price_limit.limit_of(request),
     )
     key = None
     if asked.key is not None:

@@ -128,9 +128,9 @@ class Billing:
         self, database: Database, outbox: Outbox, references: References, clock: Clock
     ) -> None:
         self.references = references
+        self.clock = clock
         self._database = database
         self._outbox = outbox
-        self._clock = clock
 
     async def apply(self, payment: Payment) -> Applied:
         """Write an event down together with the credits that it moves, once."""
@@ -138,7 +138,7 @@ class Billing:
         arguments = (
             *(payment.provider, payment.digest, payment.kind, payment.action, payment.state),
             *(payment.reason, order and order.id, payment.reference, payment.account_id),
-            *(payment.pack, payment.credits, *_amounts(order), *_buyer(order), self._clock()),
+            *(payment.pack, payment.credits, *_amounts(order), *_buyer(order), self.clock()),
         )
         async with self._database.session() as connection:
             row = await retried(partial(connection.fetchrow, _APPLY, *arguments))
@@ -175,7 +175,7 @@ class Billing:
 
     async def note_country(self, provider: str, reference: str, country: str) -> None:
         """Note where a buyer is, as the provider says."""
-        await self._database.row(_COUNTRY, provider, reference, country, self._clock())
+        await self._database.row(_COUNTRY, provider, reference, country, self.clock())
 
     async def debt(self, account_id: int) -> int:
         """Add up the credits that were refunded after they were spent."""
@@ -211,7 +211,7 @@ class Billing:
 
     async def close_event(self, event_id: int) -> None:
         """Note that an event waits for nobody any more. Raises OrderUnknown."""
-        if await self._database.value(_CLOSE, event_id, self._clock()) is None:
+        if await self._database.value(_CLOSE, event_id, self.clock()) is None:
             raise _unknown()
 
     async def tell(self) -> int:
@@ -251,7 +251,7 @@ class Billing:
 
     async def sweep(self) -> None:
         """Forget events and comparisons that are over since long."""
-        before = self._clock() - EVENTS_KEPT
+        before = self.clock() - EVENTS_KEPT
         while await self._database.value(_FORGET, before, PAGE_MAX) == PAGE_MAX:
             pass
         await self._database.row(_FORGET_LISTS, before)
@@ -262,7 +262,7 @@ class Billing:
             if not await connection.fetchval(_TRY_TURN):
                 return False
             row = await connection.fetchrow(_LAST, provider)
-            return row is None or self._clock() - row["ran_at"] >= period
+            return row is None or self.clock() - row["ran_at"] >= period
 
     async def _tell_one(self, connection: asyncpg.Connection, untold: asyncpg.Record) -> int:
         members = await connection.fetch(_MEMBERS, untold["account_id"])
@@ -276,7 +276,7 @@ class Billing:
             }
             once = f"receipt:{untold['reference']}:{member['id']}"[:200]
             await self._outbox.queue(connection, "receipt", member["address"], fields, once=once)
-        await connection.execute(_TOLD, untold["provider"], untold["order_id"], self._clock())
+        await connection.execute(_TOLD, untold["provider"], untold["order_id"], self.clock())
         return len(members)
 
 
