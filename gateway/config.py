@@ -204,6 +204,10 @@ class AccountsSection(AccountsConfig, frozen=True, kw_only=True, forbid_unknown_
 
 class LimitsSection(LimitsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`gateway.limits.settings.LimitsConfig`: how often an address, a key, an account may ask."""
+class RecordsSection(RecordsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.record_settings.RecordsConfig`: what is remembered of customers' requests."""
+
+
 
 
 class MailSection(MailConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -244,6 +248,7 @@ class Settings(_Section, frozen=True, kw_only=True):
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != "home"
+    records: RecordsSection = RecordsSection()
 }
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from aiohttp import ClientConnectionResetError, hdrs, web
 
-from gateway import permits, state, uploads
+from gateway import permits, records, state, uploads
 from gateway import problems as documents
 from gateway.endpoint import Access, Dialect, Endpoint, Handler
 from gateway.errors import (
@@ -268,7 +268,9 @@ def _note(request: web.Request, status: int, started: float) -> None:
     # Clients may invent methods, and each would be a time series of its own.
     method = request.method if request.method in hdrs.METH_ALL else "-"
     request.app[state.METRICS].answered(route, method, status)
-    guard.settle(request, request.content.total_bytes)
+    bytes_in = request.content.total_bytes
+    guard.settle(request, bytes_in)
+    records.note(request, endpoint, status, started, bytes_in)
     log.info(
         "request",
         request_id=str(_identity(request)),

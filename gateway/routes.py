@@ -20,6 +20,7 @@ from gateway.member_routes import MEMBER_ROUTES
 from gateway.middleware import expectation
 from gateway.permissions import Permission
 from gateway.receipts import KeySet
+from gateway.request_routes import REQUEST_ROUTES
 from gateway.support_routes import SUPPORT_ROUTES
 from gateway.task_routes import TASK_ROUTES
 from gateway.token_routes import TOKEN_ROUTES
@@ -31,6 +32,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *TASK_ROUTES,
     *HOOK_ROUTES,
     *TOKEN_ROUTES,
+    *REQUEST_ROUTES,
     *AUTH_ROUTES,
     *MEMBER_ROUTES,
     *SUPPORT_ROUTES,

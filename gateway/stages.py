@@ -38,17 +38,28 @@ class Observer(Protocol):
 class Trail:
     """One conversion's stages so far, and when they were reached, in seconds of a steady clock."""
 
-    __slots__ = ("_observers", "conversion_id", "credits", "reached_at")
+    __slots__ = (
+        *("_observers", "charged", "conversion_id", "credits", "operation", "reached_at"),
+        "repeated",
+    )
 
     def __init__(self, conversion_id: UUID, observers: Sequence[Observer]) -> None:
         self.conversion_id = conversion_id
         self.credits = 0
+        # Of a batch: what earlier requests with its idempotency key were charged.
+        self.repeated = 0
+        # What was settled in the end.
+        self.charged = 0
+        # source/target:operation, once that is known (`gateway/records.py`).
+        self.operation = ""
         self.reached_at: dict[Stage, float] = {}
         self._observers = observers
 
     def reached(self, stage: Stage) -> None:
         """Note the stage and tell the observers."""
         self.reached_at[stage] = time.monotonic()
+        if stage is Stage.SETTLED:
+            self.charged = self.credits - self.repeated
         for observe in self._observers:
             observe(stage, self)
 

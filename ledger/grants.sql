@@ -54,6 +54,15 @@ grant select, insert, update, delete on all tables in schema limits to ephemera_
 grant execute on all routines in schema limits to ephemera_app;
 grant insert, delete on accounts.suspension to ephemera_app;
 
+-- Requests are recorded and forgotten; days are made and dropped by the functions.
+revoke all on schema requests from public, ephemera_app;
+revoke all on all tables in schema requests from public, ephemera_app;
+revoke all on all routines in schema requests from public, ephemera_app;
+grant usage on schema requests to ephemera_app;
+grant select, insert, delete on requests.record to ephemera_app;
+grant select, insert, update, delete on requests.usage to ephemera_app;
+grant execute on all routines in schema requests to ephemera_app;
+
 -- Audit records are added; the trigger and the primary key see to their place.
 grant insert on audit.record to ephemera_app;
 

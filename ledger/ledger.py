@@ -59,6 +59,8 @@ from ledger.people.person import Clock, Mailer
 from ledger.people.secret import utc_now
 from ledger.resealing import Resealing
 from ledger.settings import LedgerSettings
+from ledger.privacy.privacy import Privacy
+from ledger.requests.requests import Requests
 from ledger.support.support import Support
 from ledger.tasks.deliveries import Deliveries
 from ledger.tasks.hooks import Hooks
@@ -94,6 +96,10 @@ class Ledger:
         people: People,
         moments: Moments,
         inside: Inside,
+        privacy: Privacy,
+        heads: Heads,
+        accesses: Accesses,
+        requests: Requests,
         suspensions: Suspensions,
         billing: Billing,
         sweeper: Sweeper,
@@ -188,6 +194,9 @@ class Ledger:
                 tokens=Tokens(database, envelope, keys),
                 actions=Actions(database),
                 files=Files(database, settings.files),
+            requests = Requests(database, clock)
+            actions = Actions(database)
+            privacy = Privacy(database, settings, mail, actions, clock)
                 envelope=envelope,
                 resealing=Resealing(database, envelope),
                 file_sweeper=file_sweeper,
@@ -207,6 +216,10 @@ class Ledger:
                 billing=Billing(database, mail, References(settings.pepper), clock),
                 sweeper=sweeper,
                 upkeep=upkeep,
+                privacy=privacy,
+                heads=Heads(database, clock),
+                accesses=Accesses(database, mail, clock),
+                requests=requests,
                 writer=writer,
                 database=database,
                 availability=availability,
@@ -223,6 +236,8 @@ class Ledger:
                     if on_low_balance is not None:
                         background.append(announce(connector, on_low_balance))
                 try:
+                    *(requests.run(), requests.writer.run()),
+                    *(privacy.retention.run(), privacy.erasures.run()),
                     async with _running(*background):
                         yield ledger
                 finally:
@@ -233,6 +248,7 @@ class Ledger:
 
     def debit(
         self,
+                    await requests.writer.try_to_write()
         account_id: int,
         credits: int,
         *,

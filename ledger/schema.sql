@@ -13,11 +13,15 @@ CREATE SCHEMA ephemera;
 
 CREATE SCHEMA files;
 
+CREATE SCHEMA limits;
+
 CREATE SCHEMA mail;
 
 CREATE SCHEMA people;
 
 CREATE SCHEMA privacy;
+
+CREATE SCHEMA requests;
 
 CREATE SCHEMA support;
 
@@ -707,6 +711,54 @@ begin
     return 'done';
 end $$;
 
+CREATE FUNCTION limits.forget(p_limit integer) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'limits', 'pg_temp'
+    AS $$
+    with gone as (
+        delete from moment where (policy, subject) in (
+            select policy, subject from moment
+             where paid_at < (extract(epoch from clock_timestamp()) * 1000000000)::bigint
+             limit p_limit for update skip locked)
+        returning 1),
+    silent as (
+        delete from inside where (account_id, gateway_id) in (
+            select account_id, gateway_id from inside
+             where told_at < now() - interval '1 minute' limit p_limit for update skip locked))
+    select count(*) from gone
+$$;
+
+CREATE FUNCTION limits.take(p_policy text[], p_subject bytea[], p_window bigint[], p_must bigint[], p_want bigint[], p_least bigint[], OUT granted bigint[], OUT ahead bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'limits', 'pg_temp'
+    AS $$
+declare
+    this_moment bigint;
+    paid bigint;
+    extra bigint;
+begin
+    for i in 1 .. cardinality(p_policy) loop
+        select paid_at into paid from moment
+         where policy = p_policy[i] and subject = p_subject[i] for update;
+        if not found then
+            insert into moment values (p_policy[i], p_subject[i], 0) on conflict do nothing;
+            select paid_at into paid from moment
+             where policy = p_policy[i] and subject = p_subject[i] for update;
+        end if;
+        this_moment := (extract(epoch from clock_timestamp()) * 1000000000)::bigint;
+        paid := greatest(coalesce(paid, 0), this_moment) + p_must[i];
+        extra := least(p_want[i], greatest(0, this_moment + p_window[i] - paid));
+        if extra < p_least[i] then
+            extra := 0;
+        end if;
+        -- Nobody is shut out for longer than two windows by what was used already.
+        paid := least(paid + extra, this_moment + 2 * p_window[i]);
+        update moment set paid_at = paid where policy = p_policy[i] and subject = p_subject[i];
+        granted[i] := extra;
+        ahead[i] := paid - this_moment;
+    end loop;
+end $$;
+
 CREATE FUNCTION privacy.hold_frozen() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'privacy', 'pg_temp'
@@ -730,6 +782,52 @@ begin
         return null;
     end if;
     return new;
+end $$;
+
+CREATE FUNCTION requests.drop_days(p_before date) RETURNS SETOF date
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'requests', 'pg_temp'
+    AS $_$
+declare
+    name text;
+begin
+    for name in
+        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+         where i.inhparent = 'requests.record'::regclass and c.relname ~ '^record_\d{8}$'
+           and to_date(right(c.relname, 8), 'YYYYMMDD') < p_before
+         order by 1
+    loop
+        execute format('drop table if exists requests.%I', name);
+        return next to_date(right(name, 8), 'YYYYMMDD');
+    end loop;
+end $_$;
+
+CREATE FUNCTION requests.make_days(p_first date, p_last date) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'requests', 'pg_temp'
+    AS $$
+declare
+    made integer := 0;
+    name text;
+begin
+    if p_last - p_first > 31 then
+        raise exception 'at most a month of days is made at once';
+    end if;
+    -- Two gateways may meet here: they take turns.
+    perform pg_advisory_xact_lock(hashtext('requests.make_days'));
+    for offset_days in 0 .. p_last - p_first loop
+        name := 'record_' || to_char(p_first + offset_days, 'YYYYMMDD');
+        if to_regclass('requests.' || name) is null then
+            execute format(
+                'create table if not exists requests.%I partition of requests.record'
+                ' for values from (%L) to (%L)',
+                name,
+                (p_first + offset_days)::timestamp at time zone 'UTC',
+                (p_first + offset_days + 1)::timestamp at time zone 'UTC');
+            made := made + 1;
+        end if;
+    end loop;
+    return made;
 end $$;
 
 CREATE FUNCTION support.deny_change() RETURNS trigger
@@ -1263,6 +1361,25 @@ CREATE UNLOGGED TABLE files.half (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='50');
 
+CREATE UNLOGGED TABLE limits.inside (
+    gateway_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    uploads integer NOT NULL,
+    told_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT inside_uploads_check CHECK ((uploads > 0))
+);
+
+CREATE UNLOGGED TABLE limits.moment (
+    policy text NOT NULL,
+    subject bytea NOT NULL,
+    paid_at bigint NOT NULL,
+    CONSTRAINT moment_policy_check CHECK ((policy ~ '^[a-z-]{1,40}$'::text)),
+    CONSTRAINT moment_subject_check CHECK ((length(subject) = 16))
+)
+WITH (fillfactor='50');
+
+COMMENT ON COLUMN limits.moment.subject IS 'BLAKE2b-128 of policy and subject, keyed with the pepper: no address and no key stands here';
+
 CREATE TABLE mail.crossing (
     account_id bigint NOT NULL,
     seq bigint NOT NULL,
@@ -1500,6 +1617,44 @@ ALTER TABLE privacy.retention_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE requests.record (
+    at timestamp with time zone NOT NULL,
+    request_id uuid NOT NULL,
+    account_id bigint NOT NULL,
+    key_id text,
+    method text NOT NULL,
+    path text NOT NULL,
+    operation text NOT NULL,
+    status smallint NOT NULL,
+    bytes_in bigint NOT NULL,
+    milliseconds integer NOT NULL,
+    credits bigint NOT NULL,
+    address cidr,
+    CONSTRAINT record_bytes_in_check CHECK ((bytes_in >= 0)),
+    CONSTRAINT record_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT record_key_id_check CHECK ((length(key_id) <= 40)),
+    CONSTRAINT record_method_check CHECK ((length(method) <= 10)),
+    CONSTRAINT record_milliseconds_check CHECK ((milliseconds >= 0)),
+    CONSTRAINT record_operation_check CHECK ((length(operation) <= 120)),
+    CONSTRAINT record_path_check CHECK ((length(path) <= 200))
+)
+PARTITION BY RANGE (at);
+
+COMMENT ON COLUMN requests.record.address IS 'where from; cut to /24 or /48 unless the operator keeps whole ones, or none';
+
+CREATE TABLE requests.usage (
+    account_id bigint NOT NULL,
+    day date NOT NULL,
+    key_id text NOT NULL,
+    operation text NOT NULL,
+    requests bigint NOT NULL,
+    failed bigint NOT NULL,
+    bytes_in bigint NOT NULL,
+    milliseconds bigint NOT NULL,
+    credits bigint NOT NULL
+)
+WITH (fillfactor='70');
 
 CREATE TABLE support.incident (
     id text NOT NULL,
@@ -1757,6 +1912,12 @@ ALTER TABLE ONLY files.file
 ALTER TABLE ONLY files.half
     ADD CONSTRAINT half_pkey PRIMARY KEY (file_id);
 
+ALTER TABLE ONLY limits.inside
+    ADD CONSTRAINT inside_pkey PRIMARY KEY (account_id, gateway_id);
+
+ALTER TABLE ONLY limits.moment
+    ADD CONSTRAINT moment_pkey PRIMARY KEY (policy, subject);
+
 ALTER TABLE ONLY mail.crossing
     ADD CONSTRAINT crossing_pkey PRIMARY KEY (account_id, seq);
 
@@ -1813,6 +1974,9 @@ ALTER TABLE ONLY privacy.restriction
 
 ALTER TABLE ONLY privacy.retention_run
     ADD CONSTRAINT retention_run_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY requests.usage
+    ADD CONSTRAINT usage_pkey PRIMARY KEY (account_id, day, key_id, operation);
 
 ALTER TABLE ONLY support.incident_note
     ADD CONSTRAINT incident_note_pkey PRIMARY KEY (incident_id, seq);
@@ -1919,6 +2083,10 @@ CREATE UNIQUE INDEX objection_account ON privacy.objection USING btree (account_
 CREATE UNIQUE INDEX objection_person ON privacy.objection USING btree (person_id, purpose) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX retention_run_table ON privacy.retention_run USING btree (table_name, at DESC);
+
+CREATE INDEX record_account ON ONLY requests.record USING btree (account_id, at DESC, request_id DESC);
+
+CREATE INDEX usage_day ON requests.usage USING btree (day);
 
 CREATE INDEX incident_order ON support.incident USING btree (created_at DESC, id);
 

@@ -37,6 +37,7 @@ from gateway.errors import MediaTypeUnsupported, RequestMalformed
 from gateway.manifest import Item, Manifest
 from gateway.operations import WALL_S_MAX
 from gateway.pricing import demand, price
+from gateway.records import operation_of
 from gateway.stages import Stage, Trail
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Wiper
@@ -168,6 +169,7 @@ class _Work:
         caller = self._request[state.CALLER]
         plan, body, names = app[state.ENGINE].plan, [file.body], [file.name]
         job = plan(asked.source, asked.target, asked.options, body, names)
+        self._request[state.TRAIL].operation = operation_of([job])
         permits.check(caller.terms, [job])
         key = await self._key(asked, number, file)
         trail.reached(Stage.DEBITING)
@@ -304,6 +306,7 @@ async def _answer(
     )
     balance = await request.app[state.LEDGER].balance(request[state.CALLER].account_id)
     request[state.TRAIL].credits = told.credits
+    request[state.TRAIL].repeated = sum(item.credits for item in items if item.repeat)
     response = web.StreamResponse(
         headers={
             "X-Credits-Used": str(told.credits),

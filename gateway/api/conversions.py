@@ -19,6 +19,7 @@ from gateway.api import tasks
 from gateway.intake import Intake
 from gateway.pricing import price
 from gateway.stages import Stage
+from gateway.records import operation_of
 from gateway.tasks import submitting
 from gateway.tasks.asked import wants_task
 from gateway.wiping import Wiper
@@ -46,6 +47,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
             engine.check_room(taken.job.family, account=str(caller.account_id))
             permits.check(caller.terms, [taken.job])
             trail.reached(Stage.PLANNED)
+            trail.operation = operation_of([taken.job])
 
             trail.reached(Stage.DEBITING)
             async with ledger.debit(

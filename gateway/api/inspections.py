@@ -17,6 +17,7 @@ from gateway.asked import FILE, Asked, options_of
 from gateway.errors import MediaTypeUnsupported
 from gateway.gathering import gathered
 from gateway.pricing import INSPECTION
+from gateway.records import operation_of
 from gateway.stages import Stage
 from gateway.uploads import Upload
 from gateway.wiping import Wiper
@@ -132,6 +133,7 @@ async def _described(
     app, caller, trail = request.app, request[state.CALLER], request[state.TRAIL]
     account = str(caller.account_id)
     app[state.ENGINE].check_room(job.family, account=account)
+    trail.operation = operation_of([job])
     permits.check(caller.terms, [job])
     key = await _key(request, file)
     trail.reached(Stage.DEBITING)

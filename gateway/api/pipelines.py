@@ -38,6 +38,7 @@ from gateway.intake import Intake
 from gateway.operations import WALL_S_MAX
 from gateway.pricing import price_of_steps
 from gateway.receipts import told_options
+from gateway.records import operation_of
 from gateway.stages import Stage
 from gateway.uploads import Hold
 from gateway.wiping import Wiper
@@ -105,6 +106,7 @@ async def convert_steps(request: web.Request) -> web.StreamResponse:
         plan = pipeline.plan(source, steps, [file.body for file in files])
         for job in plan.jobs:
             engine.check_room(job.family, account=account)
+        trail.operation = operation_of(plan.jobs)
         permits.check(caller.terms, plan.jobs)
         trail.reached(Stage.PLANNED)
         async with engine.batch(account=account) as batch:

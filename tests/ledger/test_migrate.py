@@ -119,6 +119,7 @@ async def test_the_schema_file_is_what_the_migrations_make(empty: str) -> None:
             *("--schema=credits", "--schema=accounts", "--schema=audit"),
             *("--schema=files", "--schema=tasks", "--schema=ephemera"),
             *("--schema=people", "--schema=mail", "--schema=support"),
+            *("--schema=limits", "--schema=requests"),
             "--schema=privacy",
             "--schema=connections",
             empty,

@@ -43,6 +43,7 @@ from gateway.compat.convertapi.parameters.table import WILD
 from gateway.compat.convertapi.visitors import network_of
 from gateway.errors import MethodNotAllowed
 from gateway.pricing import price, price_of_steps
+from gateway.records import operation_of
 from gateway.stages import Stage
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Wiper
@@ -88,6 +89,7 @@ async def convert(asked: web.Request) -> web.StreamResponse:
             ready = await readied(asked, call, hold, wiper)
             trail.reached(Stage.PLANNED)
             caller = asked[state.CALLER]
+            trail.operation = operation_of(ready.pipeline.jobs)
             permits.check(caller.terms, ready.pipeline.jobs)
             trail.reached(Stage.DEBITING)
             async with app[state.LEDGER].debit(
