@@ -50,7 +50,9 @@ def step_of(seed: bytes, code: str, now_s: float) -> int | None:
     given = re.sub(r"\s", "", code)
     found = None
     for offset in _WINDOW:
-        if hmac.compare_digest(generator.at(now + offset).encode(), given.encode()):
+        if now + offset >= 0 and hmac.compare_digest(
+            generator.at(now + offset).encode(), given.encode()
+        ):
             found = now + offset
     return found
 

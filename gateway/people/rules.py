@@ -64,15 +64,16 @@ def _parts(context: Iterable[str]) -> Iterator[str]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    folded = text.casefold()
+    # Years first: read as letters they would be none.
+    folded = _YEAR.sub(" ", text.casefold())
     yield folded
     for reading in _READINGS:
         yield folded.translate(reading)
 
 
 def _rest(text: str, words: Iterable[str]) -> str:
-    """The text without words, runs, repetitions, years, blanks and punctuation."""
-    rest = _without_runs(_YEAR.sub(" ", text))
+    """The text without words, runs, repetitions, blanks and punctuation."""
+    rest = _without_runs(text)
     for word in words:
         rest = rest.replace(word, " ")
     rest = re.sub(r"(.)\1{2,}", r"\1", _without_runs(rest))
