@@ -23,6 +23,7 @@ from gateway.limits.settings import LimitsConfig
 from gateway.mail.settings import MailConfig
 from gateway.outbound.settings import ConnectionsConfig, FetchConfig, HooksConfig
 from gateway.people.settings import AccountsConfig
+from gateway.record_settings import RecordsConfig
 from gateway.tasks.settings import TasksConfig
 from gateway.tokens.settings import TokensConfig
 from ledger.accounts.rights import network
@@ -202,12 +203,12 @@ class AccountsSection(AccountsConfig, frozen=True, kw_only=True, forbid_unknown_
     """`gateway.people.settings.AccountsConfig`: who may sign up, and how passwords are hashed."""
 
 
-class LimitsSection(LimitsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`gateway.limits.settings.LimitsConfig`: how often an address, a key, an account may ask."""
 class RecordsSection(RecordsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`gateway.record_settings.RecordsConfig`: what is remembered of customers' requests."""
 
 
+class LimitsSection(LimitsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.limits.settings.LimitsConfig`: how often an address, a key, an account may ask."""
 
 
 class MailSection(MailConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -242,13 +243,13 @@ class Settings(_Section, frozen=True, kw_only=True):
     mail: MailSection = MailSection()
     billing: BillingConfig = BillingConfig()
     limits: LimitsSection = LimitsSection()
+    records: RecordsSection = RecordsSection()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != "home"
-    records: RecordsSection = RecordsSection()
 }
 
 

@@ -57,10 +57,9 @@ from ledger.people.people import People
 from ledger.people.peppers import Peppers
 from ledger.people.person import Clock, Mailer
 from ledger.people.secret import utc_now
+from ledger.requests.requests import Requests
 from ledger.resealing import Resealing
 from ledger.settings import LedgerSettings
-from ledger.privacy.privacy import Privacy
-from ledger.requests.requests import Requests
 from ledger.support.support import Support
 from ledger.tasks.deliveries import Deliveries
 from ledger.tasks.hooks import Hooks
@@ -94,12 +93,9 @@ class Ledger:
         low_balances: LowBalances,
         support: Support,
         people: People,
+        requests: Requests,
         moments: Moments,
         inside: Inside,
-        privacy: Privacy,
-        heads: Heads,
-        accesses: Accesses,
-        requests: Requests,
         suspensions: Suspensions,
         billing: Billing,
         sweeper: Sweeper,
@@ -126,6 +122,7 @@ class Ledger:
         self.low_balances = low_balances
         self.support = support
         self.people = people
+        self.requests = requests
         self.moments = moments
         self.inside = inside
         self.suspensions = suspensions
@@ -188,15 +185,13 @@ class Ledger:
             support = Support(database, mail, settings.pepper, clock)
             people = People(database, envelope, peppers, mailer or mail, clock)
             moments = Moments(database, settings.pepper)
+            requests = Requests(database, clock)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
                 tokens=Tokens(database, envelope, keys),
                 actions=Actions(database),
                 files=Files(database, settings.files),
-            requests = Requests(database, clock)
-            actions = Actions(database)
-            privacy = Privacy(database, settings, mail, actions, clock)
                 envelope=envelope,
                 resealing=Resealing(database, envelope),
                 file_sweeper=file_sweeper,
@@ -210,16 +205,13 @@ class Ledger:
                 low_balances=LowBalances(database, mail),
                 support=support,
                 people=people,
+                requests=requests,
                 moments=moments,
                 inside=Inside(database, lease),
                 suspensions=Suspensions(database),
                 billing=Billing(database, mail, References(settings.pepper), clock),
                 sweeper=sweeper,
                 upkeep=upkeep,
-                privacy=privacy,
-                heads=Heads(database, clock),
-                accesses=Accesses(database, mail, clock),
-                requests=requests,
                 writer=writer,
                 database=database,
                 availability=availability,
@@ -229,6 +221,7 @@ class Ledger:
                     *(lease.keep(database), sweeper.run()),
                     *(upkeep.run(), file_sweeper.run(), task_sweeper.run(), keys.uses.run()),
                     *(people.sweeper.run(), mail_sweeper.run(), moments.run()),
+                    *(requests.run(), requests.writer.run()),
                     support.sweeper.run(),
                 ]
                 if not settings.pooled:
@@ -236,19 +229,17 @@ class Ledger:
                     if on_low_balance is not None:
                         background.append(announce(connector, on_low_balance))
                 try:
-                    *(requests.run(), requests.writer.run()),
-                    *(privacy.retention.run(), privacy.erasures.run()),
                     async with _running(*background):
                         yield ledger
                 finally:
                     await keys.uses.try_to_write()
+                    await requests.writer.try_to_write()
                     if await writer.drain(settings.close_timeout_s):
                         with suppress(LedgerUnavailable):
                             await lease.release(database)
 
     def debit(
         self,
-                    await requests.writer.try_to_write()
         account_id: int,
         credits: int,
         *,
