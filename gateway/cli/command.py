@@ -14,6 +14,7 @@ from gateway.cli import (
     envelope,
     keys,
     ledger,
+    mail,
     migrate,
     ops,
     people,
@@ -39,6 +40,7 @@ app.command(keys.app)
 app.command(tokens.app)
 app.command(people.app)
 app.command(envelope.app)
+app.command(mail.app)
 app.command(ops.app)
 app.command(audit.app)
 app.command(ledger.app)

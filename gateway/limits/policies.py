@@ -265,6 +265,14 @@ INVITE = Policy(
     closed=True,
     reason="the same, for invitations",
 )
+CONTACT_NETWORK = Policy(
+    name="contact-network",
+    subject=Subject.NETWORK,
+    quota=5,
+    window_s=50 * MINUTE_S,
+    closed=True,
+    reason="the contact form: each message is read by a person",
+)
 
 # All of them, in the order in which they are told.
 POLICIES: tuple[Policy, ...] = (
@@ -273,5 +281,6 @@ POLICIES: tuple[Policy, ...] = (
     *(SIGN_IN_NETWORK, SIGN_IN_ADDRESS, SIGN_IN_PAIR, SIGN_IN_ALL, SIGN_IN_DEVICE),
     *(SECOND_FACTOR, STEP_UP, LINK_NETWORK),
     *(SIGN_UP_NETWORK, SIGN_UP_ADDRESS, RESET_NETWORK, RESET_ADDRESS, CHANGE_ADDRESS, INVITE),
+    CONTACT_NETWORK,
 )
 BY_NAME = MappingProxyType({policy.name: policy for policy in POLICIES})
