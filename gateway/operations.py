@@ -29,6 +29,9 @@ GIB = 1024**3
 
 FamilyName = Annotated[str, Meta(min_length=1, max_length=40)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+AccountId = Annotated[int, Meta(ge=1, lt=2**53)]
+# An id, or the prefix that is shown.
+KeyName = Annotated[str, Meta(min_length=1, max_length=40)]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,6 +86,21 @@ class SetLimit(Order, frozen=True, kw_only=True):
         return {name: value for name, value in named.items() if value is not UNSET}
 
 
+class Suspend(Order, frozen=True, kw_only=True):
+    """Shut an account out, or one of its keys, until `unsuspend`; its owners are told why."""
+
+    account: AccountId
+    key: KeyName | None = None
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Unsuspend(Order, frozen=True, kw_only=True):
+    """Let an account or a key in again."""
+
+    account: AccountId
+    key: KeyName | None = None
+
+
 # As the address and the command name them.
 ORDERS: dict[str, type[Order]] = {
     "pause": Pause,
@@ -92,10 +110,21 @@ ORDERS: dict[str, type[Order]] = {
     "restart-zygote": RestartZygote,
     "resize": Resize,
     "set-limit": SetLimit,
+    "suspend": Suspend,
+    "unsuspend": Unsuspend,
 }
 _NAMES = {kind: name for name, kind in ORDERS.items()}
 
-Result = Paused | Resized | Recycled | Drained
+
+class Suspended(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is shut out now, or no longer."""
+
+    account: int
+    key: str | None
+    suspended: bool
+
+
+Result = Paused | Resized | Recycled | Drained | Suspended
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,8 +219,21 @@ class Operations:
                 return Drained(finished=finished, left=self._door.inside)
             case Resize():
                 return self._engine.resize(order.slots)
+            case Suspend() | Unsuspend():
+                return await self._shut_out(order)
             case _:
                 return await self._renew(order)
+
+    async def _shut_out(self, order: Suspend | Unsuspend) -> Suspended:
+        """Both, for an account or one key of it."""
+        try:
+            if isinstance(order, Suspend):
+                await self._ledger.suspensions.suspend(order.account, order.reason, order.key)
+            else:
+                await self._ledger.suspensions.lift(order.account, order.key)
+        except ValueError as error:
+            raise RequestMalformed(str(error)) from error
+        return Suspended(account=order.account, key=order.key, suspended=isinstance(order, Suspend))
 
     async def _renew(self, order: Order) -> Recycled:
         """The orders that make new zygotes."""

@@ -22,6 +22,7 @@ from gateway.permissions import Permission
 from gateway.receipts import KeySet
 from gateway.request_routes import REQUEST_ROUTES
 from gateway.support_routes import SUPPORT_ROUTES
+from gateway.suspension_routes import SUSPENSION_ROUTES
 from gateway.task_routes import TASK_ROUTES
 from gateway.token_routes import TOKEN_ROUTES
 from ledger import errors as ledger
@@ -33,6 +34,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *HOOK_ROUTES,
     *TOKEN_ROUTES,
     *REQUEST_ROUTES,
+    *SUSPENSION_ROUTES,
     *AUTH_ROUTES,
     *MEMBER_ROUTES,
     *SUPPORT_ROUTES,

@@ -208,7 +208,7 @@ class Ledger:
                 requests=requests,
                 moments=moments,
                 inside=Inside(database, lease),
-                suspensions=Suspensions(database),
+                suspensions=Suspensions(database, mail),
                 billing=Billing(database, mail, References(settings.pepper), clock),
                 sweeper=sweeper,
                 upkeep=upkeep,

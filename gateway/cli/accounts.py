@@ -8,10 +8,12 @@ from cyclopts import App, Parameter
 
 from gateway.cli.books import books
 from gateway.cli.terminal import DEFAULTS, Source, run, table
+from gateway.operations import Order, Suspend, Unsuspend
 from gateway.process import this_process
 from ledger.accounts.accounts import Account
 from ledger.errors import AccountUnknown
 from ledger.ledger import Ledger
+from ledger.limits.suspensions import Suspension
 
 app = App(name="accounts", help="Make and list accounts, and give them credits.")
 
@@ -92,6 +94,41 @@ def warn(
     run(_warn(source, account, threshold))
 
 
+@app.command
+def suspend(
+    account: Name,
+    *,
+    reason: Annotated[str, Parameter(help="Why; its owners are told by mail. No names.")],
+    key: Annotated[
+        str | None, Parameter(help="Only this API key of it: its id, or what is shown of it.")
+    ] = None,
+    source: Source = DEFAULTS,
+) -> None:
+    """Shut an account out within a second, on record: its keys are refused, its credits kept."""
+    run(_suspend(source, account, key, reason))
+
+
+@app.command
+def unsuspend(
+    account: Name,
+    *,
+    key: Annotated[str | None, Parameter(help="Only this API key of it.")] = None,
+    source: Source = DEFAULTS,
+) -> None:
+    """Let an account, or an API key, in again, on record."""
+    run(_suspend(source, account, key, None))
+
+
+@app.command
+def suspended(*, source: Source = DEFAULTS) -> None:
+    """List who is shut out, and why."""
+    rows = run(_suspended(source))
+    table(
+        ("ID", "KEY", "SINCE", "REASON"),
+        [(one.account_id, one.key_id or "-", one.since, one.reason) for one in rows],
+    )
+
+
 async def find(ledger: Ledger, name: str) -> Account:
     """The account of this name or number. Raises AccountUnknown."""
     if name.isdigit():
@@ -135,6 +172,30 @@ async def _booked(ledger: Ledger, account: Account, grant: Grant) -> Account:
         )
         act.detail = f"balance {balance}"
     return await ledger.accounts.get(account.id)
+
+
+async def _suspend(source: Source, name: str, key: str | None, reason: str | None) -> None:
+    """Shut out for a reason, or let in again where there is none."""
+    async with books(source) as ledger:
+        account = await find(ledger, name)
+        order: Order = Unsuspend(account=account.id, key=key)
+        if reason is not None:
+            order = Suspend(account=account.id, key=key, reason=reason)
+        async with ledger.actions.recorded(
+            actor=f"uid:{os.getuid()}",
+            gateway=this_process().label,
+            action="unsuspend" if reason is None else "suspend",
+            parameters=msgspec.json.encode(order).decode(),
+        ):
+            if reason is None:
+                await ledger.suspensions.lift(account.id, key)
+            else:
+                await ledger.suspensions.suspend(account.id, reason, key)
+
+
+async def _suspended(source: Source) -> list[Suspension]:
+    async with books(source) as ledger:
+        return await ledger.suspensions.list()
 
 
 async def _warn(source: Source, name: str, threshold: int) -> None:
