@@ -273,6 +273,18 @@ class _Moment(Collector):
             ("ephemera_mail_lag_seconds", "Age of the mail that waits longest.", fill.lag_s),
         ):
             yield GaugeMetricFamily(name, meaning, value=value)
+        waiting = self._ledger.support.sweeper.waiting
+        for name, meaning, value in (
+            ("ephemera_tickets_open", "Tickets that wait for an answer.", waiting.open_tickets),
+            ("ephemera_incidents_open", "Incidents not closed.", waiting.open_incidents),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=value)
+        if waiting.notice_h is not None:
+            yield GaugeMetricFamily(
+                "ephemera_incident_notice_hours",
+                "Until the authority has to know of an incident; below 0: too late.",
+                value=waiting.notice_h,
+            )
 
     def _store(self) -> Iterator[Metric]:
         """What the sweeper saw when it last looked, at most half a minute ago."""
