@@ -19,6 +19,7 @@ from gateway.api.formats import build_page
 from gateway.billing.desk import BillingDesk
 from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
+from gateway.connections.desk import StorageDesk
 from gateway.drain import Door
 from gateway.limits.limits import Limits
 from gateway.mail.office import postman_of
@@ -97,6 +98,7 @@ def build(
     app[state.TOKEN_DESK] = TokenDesk(ledger, settings.tokens)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
+    app[state.STORAGE] = StorageDesk(ledger.connections, app[state.OUTBOUND], settings.connections)
     app[state.LIMITS] = Limits(settings.limits, ledger.moments, ledger.inside)
     app[state.PEOPLE_DESK] = PeopleDesk(
         ledger.people,

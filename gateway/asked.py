@@ -7,11 +7,13 @@ from aiohttp import web
 
 from engine.errors import OptionInvalid
 from gateway import idempotency, receipt_desk
+from gateway.connections.places import Place, place_of
 from gateway.errors import RequestMalformed
 from ledger.files.limits import FileLimits
 
 # Of the query of a conversion; a test sees to it that no converter has options of these names.
 STORE, LIFETIME, FILE, URL = "store", "lifetime_s", "file", "url"
+SOURCE_FROM, DELIVER_TO = "source_from", "deliver_to"
 # The ledger counts in 63 bits; 18 digits are below that, and nobody has more entries.
 DIGITS_MAX = 18
 
@@ -31,6 +33,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     # Where the files are fetched that are converted, in place of a body.
     urls: tuple[str, ...] = ()
+    # The same, in storage of the customer's own; and where there the result goes.
+    places: tuple[Place, ...] = ()
+    deliver_to: Place | None = None
+
+    @property
+    def remote(self) -> "tuple[str | Place, ...]":
+        """The files that this service asks for, in their order."""
+        return self.urls or self.places
 
     @property
     def digests(self) -> bool:
@@ -40,13 +50,16 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def parameters(self) -> Mapping[str, str]:
         """What else decides the answer, besides formats and files."""
-        return self.options if self.stored_s is None else {**self.options, STORE: "true"}
+        stored = {} if self.stored_s is None else {STORE: "true"}
+        delivered = {} if self.deliver_to is None else {DELIVER_TO: str(self.deliver_to)}
+        return {**self.options, **stored, **delivered} if stored or delivered else self.options
 
 
 def asked_of(request: web.Request, limits: FileLimits | None = None) -> Asked:
     """Read it; with limits, a result may be stored. Raises RequestMalformed, OptionInvalid."""
-    options = options_of(request, apart=(FILE, URL) if limits else ())
+    options = options_of(request, apart=(FILE, URL, SOURCE_FROM) if limits else ())
     stored_s = stored_s_of(options, limits) if limits else None
+    target = options.pop(DELIVER_TO, None) if limits else None
     return Asked(
         source=request.match_info["source"],
         target=request.match_info["target"],
@@ -56,7 +69,14 @@ def asked_of(request: web.Request, limits: FileLimits | None = None) -> Asked:
         stored_s=stored_s,
         files=tuple(request.query.getall(FILE, ())) if limits else (),
         urls=tuple(request.query.getall(URL, ())) if limits else (),
+        places=places_of(request) if limits else (),
+        deliver_to=None if target is None else place_of(DELIVER_TO, target, folder=True),
     )
+
+
+def places_of(request: web.Request) -> tuple[Place, ...]:
+    """Files in storage of the customer's own. Raises RequestMalformed."""
+    return tuple(place_of(SOURCE_FROM, one) for one in request.query.getall(SOURCE_FROM, ()))
 
 
 def options_of(request: web.Request, *, apart: str | tuple[str, ...] = ()) -> dict[str, str]:

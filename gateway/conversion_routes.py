@@ -10,6 +10,12 @@ from gateway import errors as gateway
 from gateway import receipt_desk
 from gateway.api import batch, conversions, inspections, pipelines
 from gateway.asked import FILE, STORE
+from gateway.connection_routes import (
+    CONNECTION_PROBLEMS,
+    DELIVER_PARAMETER,
+    KEPT_ELSEWHERE,
+    PLACES_PARAMETER,
+)
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import (
     FETCH_PROBLEMS,
@@ -167,10 +173,15 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
         "before the conversion and refunded when it fails or when the connection ends before the "
         "last byte was sent. With `store=true` the result is stored for a while, and the answer is "
         "its handle. With `file=HANDLE` a stored file is converted, with `url=` a fetched one. "
+        "With `source_from=` the file comes from storage of your own, with `deliver_to=` the "
+        "result goes there, and the answer says so. "
         "With an `Idempotency-Key` a repeat within 24 hours is not charged again.",
         uploads=True,
         check=conversions.check,
-        parameters=(*CONVERSION_PARAMETERS, *STORING_PARAMETERS, URLS_PARAMETER),
+        parameters=(
+            *(*CONVERSION_PARAMETERS, *STORING_PARAMETERS, URLS_PARAMETER),
+            *(PLACES_PARAMETER, DELIVER_PARAMETER),
+        ),
         body=(
             Content(media_type="application/octet-stream", schema=BINARY),
             Content(media_type="multipart/form-data", schema=FILES),
@@ -184,13 +195,19 @@ CONVERSION_ROUTES: tuple[Endpoint, ...] = (
                 content=(Content(media_type="*/*", schema=BINARY),),
                 headers=CONVERSION_HEADERS,
             ),
-            STORED_RESULT,
+            msgspec.structs.replace(
+                STORED_RESULT,
+                description="The result is stored, and its handle is given this once; or it was "
+                "written to storage of your own, which has confirmed it.",
+                content=(Content(schema=KEPT_ELSEWHERE),),
+            ),
         ),
         problems=(
             *CONVERSION_PROBLEMS,
             ledger.FileUnknown,
             *STORE_PROBLEMS,
             *FETCH_PROBLEMS,
+            *CONNECTION_PROBLEMS,
         ),
     ),
     Endpoint(

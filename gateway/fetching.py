@@ -12,6 +12,7 @@ from aiohttp import web
 
 from engine.job import Buffer
 from gateway import state
+from gateway.connections.places import Place
 from gateway.errors import FetchTooLarge, RequestMalformed, UploadPartsExceeded
 from gateway.outbound.client import Fetched
 from gateway.uploads import Hold, Upload
@@ -39,23 +40,32 @@ def check(request: web.Request, urls: tuple[str, ...], *, others: bool = False) 
 
 
 @asynccontextmanager
-async def fetched(request: web.Request, url: str, hold: Hold) -> AsyncIterator[Fetched]:
-    """A file on its way in, within what an upload may hold. Raises FetchError, MemoryFull."""
+async def fetched(request: web.Request, where: str | Place, hold: Hold) -> AsyncIterator[Fetched]:
+    """A file on its way in, within what an upload may hold.
+
+    Raises FetchError, MemoryFull; of storage of the customer's own StorageError, ConnectionUnknown.
+    """
     most = request.app[state.SETTINGS].upload.bytes_max
-    outbound, account_id = request.app[state.OUTBOUND], request[state.CALLER].account_id
-    async with outbound.fetch(url, account_id=account_id) as arriving:
+    account_id = request[state.CALLER].account_id
+    if isinstance(where, Place):
+        asked = request.app[state.STORAGE].take(account_id, where)
+    else:
+        asked = request.app[state.OUTBOUND].fetch(where, account_id=account_id)
+    async with asked as arriving:
         pieces = _counted(arriving, hold, most)
         async with aclosing(pieces):
             yield msgspec.structs.replace(arriving, pieces=pieces)
 
 
-async def gathered(request: web.Request, urls: tuple[str, ...], hold: Hold) -> list[Upload]:
-    """Several files in memory, in their order. Raises FetchError, MemoryFull."""
+async def gathered(
+    request: web.Request, remote: tuple[str | Place, ...], hold: Hold
+) -> list[Upload]:
+    """Several files in memory, in their order. Raises as `fetched`."""
     rooms: list[tuple[Gathering, str | None]] = []
     try:
-        for url in urls:
+        for where in remote:
             room = Gathering(0)
-            async with fetched(request, url, hold) as arriving:
+            async with fetched(request, where, hold) as arriving:
                 rooms.append((room, arriving.name))
                 async for piece in arriving.pieces:
                     room.add(piece)

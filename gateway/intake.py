@@ -1,6 +1,7 @@
 """A request's files on their way to a worker: gathered here while small, passed on while large.
 
-A stored file (`gateway/storing.py`) comes as a body does. A small body or a form is gathered in
+A stored file (`gateway/storing.py`) and one from elsewhere (`gateway/fetching.py`) come as a body
+does. A small body or a form is gathered in
 memory, and takes a worker when it has a slot: under overload nothing is forked for those who only
 wait. A large raw body is looked at (its first 64 KiB tell the format) and from then on goes piece
 by piece into the pipe of a worker that receives it without a slot; this process holds one piece,
@@ -30,6 +31,8 @@ from engine.passage import Intake as Receiving
 from gateway import fetching, idempotency, price_limit, state, storing, uploads
 from gateway.asked import Asked, asked_of
 from gateway.config import UploadConfig
+from gateway.connections import delivering
+from gateway.connections.places import Place
 from gateway.receipts import Digest, digest
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Gathering, Wiper
@@ -69,8 +72,8 @@ def check(request: web.Request, *, several: bool, storable: bool = False) -> Non
     A client that sent `Expect: 100-continue` is not told to go on then. What needs the bytes (a
     format that is `auto`, a mislabelled file) is refused later. `several` files may decide between
     converters. Files come from the store or by URL, and go to the store, where that is `storable`.
-    Raises RequestMalformed, StoreOff, FetchOff, FetchRefused, the refusals of `engine.errors`,
-    EngineBusy, MemoryFull.
+    Raises RequestMalformed, StoreOff, FetchOff, FetchRefused, ConnectionsOff, ScopeMissing, the
+    refusals of `engine.errors`, EngineBusy, MemoryFull.
     """
     app, config = request.app, request.app[state.SETTINGS].upload
     engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
@@ -78,7 +81,8 @@ def check(request: web.Request, *, several: bool, storable: bool = False) -> Non
     request[state.ASKED] = asked
     storing.check(request)
     fetching.check(request, asked.urls, others=bool(asked.files))
-    several = several or len(asked.files) > 1 or len(asked.urls) > 1
+    delivering.check(request)
+    several = several or len(asked.files) > 1 or len(asked.remote) > 1
     converter = engine.check(asked.source, asked.target, asked.options, several=several)
     if converter is not None:
         price_limit.check_head(request, (converter.name,))
@@ -94,11 +98,11 @@ async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterat
     """Take all files in and plan the job. A worker that received one lives until the block's end.
 
     Raises the upload errors of `gateway.errors`, the refusals of `engine.errors`, FileUnknown,
-    FetchError.
+    FetchError, StorageError, ConnectionUnknown.
     """
-    config, urls = request.app[state.SETTINGS].upload, request[state.ASKED].urls
-    if urls:
-        async with _fetched(request, urls, hold, wiper) as intake:
+    config, remote = request.app[state.SETTINGS].upload, request[state.ASKED].remote
+    if remote:
+        async with _fetched(request, remote, hold, wiper) as intake:
             yield intake
         return
     stored = await storing.sources(request, hold)
@@ -115,12 +119,12 @@ async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterat
 
 @asynccontextmanager
 async def _fetched(
-    request: web.Request, urls: tuple[str, ...], hold: Hold, wiper: Wiper
+    request: web.Request, remote: tuple[str | Place, ...], hold: Hold, wiper: Wiper
 ) -> AsyncIterator[Intake]:
-    if len(urls) > 1:
-        yield await _gathered(request, await fetching.gathered(request, urls, hold), wiper)
+    if len(remote) > 1:
+        yield await _gathered(request, await fetching.gathered(request, remote, hold), wiper)
         return
-    async with fetching.fetched(request, urls[0], hold) as file:
+    async with fetching.fetched(request, remote[0], hold) as file:
         arrival = Arrival(announced=file.announced, name=file.name, pieces=file.pieces)
         async with _arrived(request, arrival, wiper) as intake:
             yield intake

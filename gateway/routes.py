@@ -12,6 +12,7 @@ from gateway.auth_routes import AUTH_ROUTES
 from gateway.billing_routes import BILLING_ROUTES
 from gateway.compat.convertapi.job_routes import JOB_ROUTES
 from gateway.compat.convertapi.routes import CONVERTAPI_ROUTES
+from gateway.connection_routes import CONNECTION_ROUTES
 from gateway.conversion_routes import CONVERSION_ROUTES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FILE_ROUTES
@@ -32,6 +33,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *FILE_ROUTES,
     *TASK_ROUTES,
     *HOOK_ROUTES,
+    *CONNECTION_ROUTES,
     *TOKEN_ROUTES,
     *REQUEST_ROUTES,
     *SUSPENSION_ROUTES,

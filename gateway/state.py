@@ -13,6 +13,7 @@ from gateway.asked import Asked
 from gateway.billing.desk import BillingDesk
 from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
+from gateway.connections.desk import StorageDesk
 from gateway.drain import Door
 from gateway.endpoint import Endpoint, Handler
 from gateway.limits.limits import Limits
@@ -44,6 +45,7 @@ DOOR = web.AppKey("door", Door)
 OPERATIONS = web.AppKey("operations", Operations)
 PROCESS = web.AppKey("process", Process)
 OUTBOUND = web.AppKey("outbound", Outbound)
+STORAGE = web.AppKey("storage", StorageDesk)
 TASKS = web.AppKey("tasks", Runner)
 POSTMAN = web.AppKey("postman", Postman)
 PROOF_OF_WORK = web.AppKey("proof_of_work", ProofOfWork)

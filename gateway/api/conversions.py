@@ -4,7 +4,7 @@ A file comes in, is planned and priced, paid for, converted by a worker of its o
 Whatever happens inside the `async with ledger.debit`, an error or a client that hangs up, refunds.
 The debit is settled after the last byte was handed to the socket (`gateway/downloads.py` states the
 rule). Results are not kept; a client may ask to have one stored for a while, and gets its handle
-(`gateway/storing.py`).
+(`gateway/storing.py`), or written to storage of its own (`gateway/connections/delivering.py`).
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from engine.job import Buffer, Output
 from engine.passage import Delivery
 from gateway import downloads, intake, permits, price_limit, state, storing, uploads
 from gateway.api import tasks
+from gateway.connections import delivering
 from gateway.intake import Intake
 from gateway.pricing import price
 from gateway.stages import Stage
@@ -41,6 +42,7 @@ async def convert(request: web.Request) -> web.StreamResponse:
     app, caller, trail = request.app, request[state.CALLER], request[state.TRAIL]
     engine, ledger, settings = app[state.ENGINE], app[state.LEDGER], app[state.SETTINGS]
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
+        await delivering.known(request)
         async with intake.take_in(request, hold, wiper) as taken:
             trail.reached(Stage.READ)
             # A line that is full would refuse after the debit: a refund, and two entries for it.
@@ -67,6 +69,9 @@ async def convert(request: web.Request) -> web.StreamResponse:
                     response = begun(taken, delivery, debit)
                     body = await body_of(request, response, taken, delivery, debit, wiper)
                     name = name_of(taken, delivery)
+                    if place := request[state.ASKED].deliver_to:
+                        named = place.called(name)
+                        return await delivering.send(request, response, body, named, debit)
                     async with storing.stored(request, response, body, name) as answer:
                         request[state.RESPONSE] = response
                         trail.reached(Stage.RESPONDING)

@@ -143,6 +143,10 @@ class Outbound:
             raise HooksOff("webhooks are not called here: ask for the state instead")
         self._policy.target_of(url, schemes=self._hook_schemes)
 
+    def target_of(self, url: str, schemes: Sequence[str]) -> Target:
+        """Where a URL points to. Raises FetchRefused for what its text alone gives away."""
+        return self._policy.target_of(url, schemes=schemes)
+
     @asynccontextmanager
     async def fetch(
         self, url: str, headers: Mapping[str, str] | None = None, *, account_id: int | None = None
