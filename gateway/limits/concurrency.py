@@ -45,13 +45,16 @@ class Concurrency:
 
     async def run(self) -> None:
         """Tell and hear until cancelled; nothing where the process is alone."""
-        if self._shared is None:
-            return
-        while True:
+        while self._shared is not None:
             try:
-                self._elsewhere = await self._shared.exchange(dict(self._here))
+                await self.exchange()
             except LedgerError as error:
                 # Each counts for itself until then.
                 self._elsewhere = {}
                 log.debug("limits_alone", error=type(error).__name__)
             await asyncio.sleep(PERIOD_S)
+
+    async def exchange(self) -> None:
+        """Tell and hear once. Raises LedgerUnavailable."""
+        if self._shared is not None:
+            self._elsewhere = await self._shared.exchange(dict(self._here))

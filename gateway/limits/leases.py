@@ -79,6 +79,11 @@ class LeaseStore:
         self._wanting: dict[tuple[str, str], _Budget] = {}
         self._wanted = asyncio.Event()
 
+    @property
+    def asking(self) -> bool:
+        """Whether the store has not answered yet."""
+        return bool(self._wanting)
+
     async def ask(self, policy: Policy, subject: str, cost: int) -> Verdict:
         """Exact, and a round trip. Raises LedgerUnavailable."""
         cost_ns = policy.cost_ns(cost)
