@@ -1,8 +1,8 @@
 """The billing desk: webhooks into the books, checkouts, receipts, and the daily comparison.
 
 One for the application. What it does beside requests, it does in every gateway and harms nobody by
-that: mails about purchases go out once (`told_at`), and whoever comes second to the comparison sees
-that it was done.
+that: mails about purchases go out once (`told_at`), and who comes later to the comparison sees that
+it was done. Two that begin it at the same moment compare twice, and that is all.
 """
 
 import asyncio

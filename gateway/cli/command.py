@@ -9,6 +9,7 @@ from engine.errors import EngineError
 from gateway.cli import (
     accounts,
     audit,
+    billing,
     convert,
     doctor,
     envelope,
@@ -36,6 +37,7 @@ app.command(migrate.migrate)
 app.command(convert.convert)
 app.command(doctor.doctor)
 app.command(accounts.app)
+app.command(billing.app)
 app.command(keys.app)
 app.command(tokens.app)
 app.command(people.app)

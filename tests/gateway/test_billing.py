@@ -279,7 +279,7 @@ async def test_a_purchase_survives_that_its_first_receiver_is_cut_off(
 
 async def _waits(books: asyncpg.Connection) -> None:
     async with asyncio.timeout(60):
-        while not await books.fetchval(
+        while not await books.fetchval(  # noqa: ASYNC110 -- in the database
             "select count(*) from pg_locks where not granted"
             " and relation = 'credits.turn'::regclass"
         ):

@@ -14,10 +14,13 @@ from engine import formats, registry
 from engine.status import FamilyStatus
 from gateway import problems
 from gateway.admin import ADMIN_ROUTES
+from gateway.mail.postman import OUTCOMES as MAIL_OUTCOMES
 from gateway.metrics import BUCKETS_S, CAUSES, OTHER, REASONS, _closed
 from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.routes import ROUTES
 from gateway.tasks import deliverer
+from ledger.billing.payment import EventState
+from ledger.mail.kinds import KINDS
 from ledger.tasks.states import State
 from tests.gateway.operating import Operated, operated
 from tests.gateway.samples import document, picture, pixel_bomb
@@ -42,14 +45,14 @@ CLOSED = {
     "converter": {one.name for one in registry.CONVERTERS},
     "source": FORMATS,
     "target": FORMATS,
-    "kind": {"consumption", "refund"},
+    "kind": {"consumption", "refund", *KINDS},
     "state": {"busy", "free", *State},
     "family": FAMILIES,
     "reason": {*REASONS, OTHER},
     "cause": {*CAUSES, OTHER},
     "version": {version("ephemera")},
     "purpose": set(PURPOSES),
-    "outcome": {*OUTCOMES, *deliverer.OUTCOMES},
+    "outcome": {*OUTCOMES, *deliverer.OUTCOMES, *MAIL_OUTCOMES, *EventState},
 }
 
 
