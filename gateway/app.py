@@ -31,6 +31,8 @@ from gateway.people.desk import PeopleDesk
 from gateway.people.links import base_of
 from gateway.people.passwords import Passwords
 from gateway.people.throttle import Throttle
+from gateway.privacy import staff
+from gateway.privacy.desk import PrivacyDesk
 from gateway.process import this_process
 from gateway.proof_of_work import ProofOfWork
 from gateway.receipt_desk import ReceiptDesk
@@ -85,7 +87,12 @@ def build(
     process = this_process()
     metrics = Metrics(engine.status, memory, ledger)
     app = web.Application(
-        middlewares=[middleware.identify, middleware.problems, middleware.admission]
+        middlewares=[
+            middleware.identify,
+            middleware.problems,
+            middleware.admission,
+            staff.on_record,
+        ]
     )
     app[state.SETTINGS] = settings
     app[state.ENGINE] = engine
@@ -97,6 +104,7 @@ def build(
     app[state.OPERATIONS] = Operations(engine, door, ledger, process)
     app[state.TOKEN_DESK] = TokenDesk(ledger, settings.tokens)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)
+    app[state.PRIVACY] = privacy = PrivacyDesk(ledger, settings, app[state.RECEIPTS].keys)
     app[state.OUTBOUND] = Outbound(settings.fetch, settings.hooks, count=metrics.asked_outside)
     app[state.STORAGE] = StorageDesk(ledger.connections, app[state.OUTBOUND], settings.connections)
     app[state.LIMITS] = Limits(settings.limits, ledger.moments, ledger.inside)
@@ -132,6 +140,7 @@ def build(
     )
     deliverer = Deliverer(ledger, app[state.OUTBOUND].post, metrics.delivery_tried)
     app.cleanup_ctx.append(partial(_with_tasks, runner, deliverer))
+    app.cleanup_ctx.append(partial(_with_privacy, privacy))
     app.cleanup_ctx.append(_with_limits)
     app[state.PROOF_OF_WORK] = ProofOfWork(
         ledger.support.proofs.key, ledger.support.proofs.spend, ledger.people.clock
@@ -173,6 +182,12 @@ async def _with_mails(postman: Postman, _app: web.Application) -> AsyncIterator[
 async def _with_limits(app: web.Application) -> AsyncIterator[None]:
     """Limits are shared with other processes while the application listens."""
     async with app[state.LIMITS].running():
+        yield
+
+
+async def _with_privacy(privacy: PrivacyDesk, _app: web.Application) -> AsyncIterator[None]:
+    """The privacy page is published, and heads are signed, while the application listens."""
+    async with privacy.working():
         yield
 
 

@@ -23,6 +23,7 @@ from gateway.limits.settings import LimitsConfig
 from gateway.mail.settings import MailConfig
 from gateway.outbound.settings import ConnectionsConfig, FetchConfig, HooksConfig
 from gateway.people.settings import AccountsConfig
+from gateway.privacy.settings import PrivacyConfig
 from gateway.record_settings import RecordsConfig
 from gateway.tasks.settings import TasksConfig
 from gateway.tokens.settings import TokensConfig
@@ -215,6 +216,10 @@ class MailSection(MailConfig, frozen=True, kw_only=True, forbid_unknown_fields=T
     """`gateway.mail.settings.MailConfig`: who hands mails on, in whose name, and how."""
 
 
+class PrivacySection(PrivacyConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.privacy.settings.PrivacyConfig`: who runs the service, for the privacy page."""
+
+
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -245,6 +250,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     limits: LimitsSection = LimitsSection()
     records: RecordsSection = RecordsSection()
     admin: AdminConfig = AdminConfig()
+    privacy: PrivacySection = PrivacySection()
     log: LogConfig = LogConfig()
 
 

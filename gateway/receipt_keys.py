@@ -34,8 +34,8 @@ def now() -> str:
 class ReceiptKeys:
     """The keys of one home. Files are looked at when something is asked, never at start."""
 
-    def __init__(self, home: Path) -> None:
-        self._folder = home / FOLDER
+    def __init__(self, home: Path, folder: str = FOLDER) -> None:
+        self._folder = home / folder
 
     def signing(self) -> Ed25519PrivateKey:
         """The newest key, made now if there is none. Raises ConfigError."""
@@ -44,7 +44,7 @@ class ReceiptKeys:
             return _read(paths[-1])
         except OSError as error:
             raise ConfigError(
-                f"cannot keep a key for receipts in {self._folder}: {error.strerror}"
+                f"cannot keep a key for signing in {self._folder}: {error.strerror}"
             ) from error
 
     def published(self) -> tuple[PublicKey, ...]:

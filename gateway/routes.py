@@ -20,6 +20,7 @@ from gateway.hook_routes import HOOK_ROUTES
 from gateway.member_routes import MEMBER_ROUTES
 from gateway.middleware import expectation
 from gateway.permissions import Permission
+from gateway.privacy_routes import PRIVACY_ROUTES
 from gateway.receipts import KeySet
 from gateway.request_routes import REQUEST_ROUTES
 from gateway.support_routes import SUPPORT_ROUTES
@@ -41,6 +42,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *MEMBER_ROUTES,
     *SUPPORT_ROUTES,
     *BILLING_ROUTES,
+    *PRIVACY_ROUTES,
     *CONVERTAPI_ROUTES,
     *JOB_ROUTES,
     Endpoint(

@@ -23,6 +23,7 @@ from gateway.metrics import Metrics
 from gateway.operations import Operations
 from gateway.outbound.client import Outbound
 from gateway.people.desk import PeopleDesk
+from gateway.privacy.desk import PrivacyDesk
 from gateway.process import Process
 from gateway.proof_of_work import ProofOfWork
 from gateway.receipt_desk import ReceiptDesk
@@ -54,6 +55,7 @@ LIMITS = web.AppKey("limits", Limits)
 VISITORS = web.AppKey("visitors", Visitors)
 TOKEN_DESK = web.AppKey("token_desk", TokenDesk)
 RECEIPTS = web.AppKey("receipts", ReceiptDesk)
+PRIVACY = web.AppKey("privacy", PrivacyDesk)
 PEOPLE_DESK = web.AppKey("people_desk", PeopleDesk)
 BILLING = web.AppKey("billing", BillingDesk)
 OBSERVERS = web.AppKey("observers", tuple[Observer, ...])

@@ -83,15 +83,6 @@ revoke all on all tables in schema people from public, ephemera_app;
 grant usage on schema people to ephemera_app;
 grant select, insert, update, delete on all tables in schema people to ephemera_app;
 
--- Tickets come and go; incidents and their notes stay.
-revoke all on schema support from public, ephemera_app;
-revoke all on all tables in schema support from public, ephemera_app;
-grant usage on schema support to ephemera_app;
-grant select, insert, update, delete on support.ticket, support.message, support.proof
-    to ephemera_app;
-grant select, insert, update on support.incident to ephemera_app;
-grant select, insert on support.incident_note to ephemera_app;
-
 -- Mails come, change their state and go; crossings of thresholds are put there by the trigger.
 revoke all on schema mail from public, ephemera_app;
 revoke all on all tables in schema mail from public, ephemera_app;
@@ -129,3 +120,12 @@ grant usage on schema connections to ephemera_app;
 grant select, insert, delete on connections.connection to ephemera_app;
 grant update (kind, label, host, sealed, changed_at, last_used_at, checked_at, found)
     on connections.connection to ephemera_app;
+
+-- Tickets come and go; incidents and their notes stay.
+revoke all on schema support from public, ephemera_app;
+revoke all on all tables in schema support from public, ephemera_app;
+grant usage on schema support to ephemera_app;
+grant select, insert, update, delete on support.ticket, support.message, support.proof
+    to ephemera_app;
+grant select, insert, update on support.incident to ephemera_app;
+grant select, insert on support.incident_note to ephemera_app;

@@ -25,7 +25,9 @@ from ledger.accounts.accounts import Accounts
 from ledger.accounts.keys import Keys
 from ledger.accounts.low_balance import LowBalance, announce
 from ledger.accounts.tokens import Tokens
+from ledger.audit.access import Accesses
 from ledger.audit.actions import Actions
+from ledger.audit.heads import Heads
 from ledger.availability import Availability
 from ledger.billing.billing import Billing
 from ledger.billing.references import References
@@ -57,6 +59,7 @@ from ledger.people.people import People
 from ledger.people.peppers import Peppers
 from ledger.people.person import Clock, Mailer
 from ledger.people.secret import utc_now
+from ledger.privacy.privacy import Privacy
 from ledger.requests.requests import Requests
 from ledger.resealing import Resealing
 from ledger.settings import LedgerSettings
@@ -93,6 +96,9 @@ class Ledger:
         low_balances: LowBalances,
         support: Support,
         people: People,
+        privacy: Privacy,
+        heads: Heads,
+        accesses: Accesses,
         requests: Requests,
         moments: Moments,
         inside: Inside,
@@ -122,6 +128,9 @@ class Ledger:
         self.low_balances = low_balances
         self.support = support
         self.people = people
+        self.privacy = privacy
+        self.heads = heads
+        self.accesses = accesses
         self.requests = requests
         self.moments = moments
         self.inside = inside
@@ -186,11 +195,13 @@ class Ledger:
             people = People(database, envelope, peppers, mailer or mail, clock)
             moments = Moments(database, settings.pepper)
             requests = Requests(database, clock)
+            actions = Actions(database)
+            privacy = Privacy(database, settings, mail, actions, clock)
             ledger = cls(
                 accounts=Accounts(database, writer),
                 keys=keys,
                 tokens=Tokens(database, envelope, keys),
-                actions=Actions(database),
+                actions=actions,
                 files=Files(database, settings.files),
                 envelope=envelope,
                 resealing=Resealing(database, envelope),
@@ -205,6 +216,9 @@ class Ledger:
                 low_balances=LowBalances(database, mail),
                 support=support,
                 people=people,
+                privacy=privacy,
+                heads=Heads(database, clock),
+                accesses=Accesses(database, mail, clock),
                 requests=requests,
                 moments=moments,
                 inside=Inside(database, lease),
@@ -221,8 +235,9 @@ class Ledger:
                     *(lease.keep(database), sweeper.run()),
                     *(upkeep.run(), file_sweeper.run(), task_sweeper.run(), keys.uses.run()),
                     *(people.sweeper.run(), mail_sweeper.run(), moments.run()),
-                    *(requests.run(), requests.writer.run()),
                     support.sweeper.run(),
+                    *(requests.run(), requests.writer.run()),
+                    *(privacy.retention.run(), privacy.erasures.run()),
                 ]
                 if not settings.pooled:
                     background += [keys.listen(connector), tasks.listen(connector)]

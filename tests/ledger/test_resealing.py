@@ -16,7 +16,10 @@ from tests.ledger.conftest import KEK
 OTHERS = {
     "accounts.api_key.hash",
     "accounts.token_key.public",
+    "audit.head.hash",
+    "audit.head.signature",
     "audit.record.hash",
+    "billing.event.digest",
     "credits.idempotency_key.fingerprint",
     "credits.seal.content",
     "credits.seal.digest",
@@ -25,6 +28,7 @@ OTHERS = {
     "files.half.half",
     "files.half.name",
     "files.half.proof",
+    "limits.moment.subject",
     "mail.letter.recipient",
     "people.device.hash",
     "people.invitation.hash",

@@ -1,0 +1,1 @@
+"""What the service promises of people's data, told and done over HTTP."""
