@@ -104,10 +104,22 @@ def _own(
 
 
 AUTH_ROUTES: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="GET",
+        path="/v1/auth/signup",
+        handler=auth.begin_sign_up,
+        access=Access.PUBLIC,
+        permission=Permission.NONE,
+        name="beginSignUp",
+        tag=TAG,
+        summary="Whether one may sign up, and the proof of work that it takes",
+        answers=(page(auth.SignUpPage, "One may."),),
+        problems=(gateway.SignUpClosed,),
+    ),
     _open(
         *("/v1/auth/signup", auth.sign_up, "signUp", "Ask for an account", auth.SignUp),
         answer=_SENT,
-        problems=(gateway.SignUpClosed, *_MAILED),
+        problems=(gateway.SignUpClosed, gateway.ProofRefused, *_MAILED),
         description="A mail brings a link with which the password is chosen. To somebody who is"
         " here already it says so.",
     ),

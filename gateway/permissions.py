@@ -28,14 +28,14 @@ class Permission(StrEnum):
     TOKENS = "tokens"
     REQUESTS_READ = "requests:read"
     BILLING_READ = "billing:read"
+    CONNECTIONS_READ = "connections:read"
+    CONNECTIONS_WRITE = "connections:write"
     # As a member of an account.
     ACCOUNT_WRITE = "account:write"
     ACCOUNT_EXPORT = "account:export"
     ACCOUNT_DELETE = "account:delete"
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
-    CONNECTIONS_READ = "connections:read"
-    CONNECTIONS_WRITE = "connections:write"
     BILLING_WRITE = "billing:write"
     SUPPORT_WRITE = "support:write"
     # As whoever is signed in, about nobody else.
@@ -66,6 +66,8 @@ KEY_SCOPES: Mapping[Permission, Scope] = {
     P.KEYS_READ: Scope.KEYS_READ,
     P.KEYS_WRITE: Scope.KEYS_WRITE,
     P.TOKENS: Scope.TOKENS,
+    P.CONNECTIONS_READ: Scope.CONNECTIONS_READ,
+    P.CONNECTIONS_WRITE: Scope.CONNECTIONS_WRITE,
     # Figures of the same account, and no more telling than its entries.
     P.REQUESTS_READ: Scope.ACCOUNT_READ,
     P.BILLING_READ: Scope.ACCOUNT_READ,

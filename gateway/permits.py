@@ -16,7 +16,7 @@ from gateway.addresses import client_address, within
 from gateway.endpoint import Endpoint
 from gateway.errors import AddressRefused, OperationRefused, ScopeMissing, Suspended, UploadTooLarge
 from ledger.accounts.caller import Caller
-from ledger.accounts.rights import DEFAULT_SCOPES, allows
+from ledger.accounts.rights import allows
 from ledger.credits.terms import Terms
 
 TEST_HEADER = "X-Ephemera-Test"
@@ -25,21 +25,20 @@ TEST_HEADER = "X-Ephemera-Test"
 def admit(request: web.Request, caller: Caller, endpoint: Endpoint) -> Caller:
     """The caller, as this request knows it. Raises ScopeMissing, AddressRefused, UploadTooLarge.
 
-    Raises Suspended as well. An address that declares no scope is for keys that have all of the
-    usual ones.
+    Raises Suspended as well. No key has what is for people alone.
     """
     if caller.suspended:
         raise Suspended(
             "this account or this key is suspended; its owner was told why. Write to support"
         )
-    if endpoint.scope is not None:
-        if endpoint.scope not in caller.scopes:
-            raise ScopeMissing(
-                f"this needs the scope {endpoint.scope}, which the key or the token does not have;"
-                " use one that has it"
-            )
-    elif not caller.scopes >= DEFAULT_SCOPES:
-        raise ScopeMissing("this is for API keys that are not limited to some scopes")
+    scope = endpoint.scope
+    if scope is None:
+        raise ScopeMissing("this is for people who have signed in, and no API key may do it")
+    if scope not in caller.scopes:
+        raise ScopeMissing(
+            f"this needs the scope {scope}, which the key or the token does not have; use one that"
+            " has it"
+        )
     if caller.addresses:
         address = client_address(request)
         if address is None or not within(address, caller.addresses):

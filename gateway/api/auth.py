@@ -3,6 +3,7 @@
 Nobody has shown yet who they are, so whatever takes an address answers alike whether it is known.
 """
 
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
@@ -16,12 +17,15 @@ from gateway.api.keys import moment
 from gateway.json_body import body_of
 from gateway.people.desk import PeopleDesk, Proof, SignedIn
 from gateway.people.texts import Address, Name, address_of, name_of
+from gateway.proof_of_work import PROOF_CHARS_MAX, Challenge
 from ledger.people.person import Begun, Client
 from ledger.people.secret import network_of
 from ledger.people.sessions import CLIENT_CHARS_MAX, LIFETIME, ends_at
 
 # A new password is judged by `gateway/people/rules.py`; this is only what is looked at.
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
+# Which form a proof of work is for.
+_FORM = "sign-up"
 LinkText = Annotated[str, Meta(min_length=1, max_length=200)]
 Code = Annotated[str, Meta(min_length=6, max_length=20)]
 RecoveryCode = Annotated[str, Meta(min_length=16, max_length=40)]
@@ -32,6 +36,15 @@ class SignUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     address: Address
     name: Name = ""
+    # Of the challenge of GET /v1/auth/signup, in ALTCHA's protocol; where one is handed out.
+    proof: Annotated[str, Meta(max_length=PROOF_CHARS_MAX)] = ""
+
+
+class SignUpPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form of a sign-up needs."""
+
+    # To be solved, and sent along as `proof`; null: nothing is asked for.
+    challenge: Challenge | None
 
 
 class SignUpConfirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,10 +128,22 @@ class LinkPage(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str
 
 
+async def begin_sign_up(request: web.Request) -> web.StreamResponse:
+    """`GET /v1/auth/signup`."""
+    desk_of(request).demand_open()
+    hardness = request.app[state.SETTINGS].accounts.signup_hardness
+    work = request.app[state.PROOF_OF_WORK]
+    return answer(SignUpPage(challenge=work.challenge(_FORM, hardness) if hardness else None))
+
+
 async def sign_up(request: web.Request) -> web.StreamResponse:
     """`POST /v1/auth/signup`."""
     asked = await body_of(request, SignUp)
     address, name = address_of(asked.address), name_of(asked.name)
+    desk_of(request).demand_open()
+    if request.app[state.SETTINGS].accounts.signup_hardness:
+        # One field that a browser fills in: nobody is too fast.
+        await request.app[state.PROOF_OF_WORK].check(asked.proof, _FORM, trap=timedelta())
     await desk_of(request).sign_up(address, name, client_of(request))
     return answer(Sent(), 202)
 

@@ -109,6 +109,7 @@ async def make_key(request: web.Request) -> web.StreamResponse:
         )
     except ValueError as error:
         raise RequestMalformed(str(error)) from error
+    await _tell(request, made)
     return _made(made)
 
 
@@ -122,6 +123,7 @@ async def rotate_key(request: web.Request) -> web.StreamResponse:
     made = await request.app[state.LEDGER].keys.rotate(
         caller.account_id, key.id, timedelta(seconds=rotation.overlap_s)
     )
+    await _tell(request, made)
     return _made(made)
 
 
@@ -191,6 +193,17 @@ def _check_powers(caller: Caller, rights: Rights, kind: KeyKind) -> None:
         rights.expires_at is None or rights.expires_at > caller.expires_at
     ):
         raise PowersExceeded("your own key ends; give this one an expires_at that is no later")
+
+
+async def _tell(request: web.Request, made: NewKey) -> None:
+    """Let the owners know of a key that they may not have wanted."""
+    person = request.get(state.PERSON)
+    await request.app[state.LEDGER].people.members.tell_of_key(
+        made.account_id,
+        label=made.label,
+        prefix=made.key.prefix,
+        by=None if person is None else person.name or person.address,
+    )
 
 
 def _made(made: NewKey) -> web.StreamResponse:

@@ -44,12 +44,16 @@ class PeopleDesk:
         self.throttle = throttle
         self._settings = settings
 
-    async def sign_up(self, address: str, name: str, client: Client) -> None:
-        """Send a mail to somebody who wants an account. Raises SignUpClosed, TooManyTries."""
+    def demand_open(self) -> None:
+        """Raise SignUpClosed where nobody signs up."""
         if self._settings.accounts.signup != "open":
             raise SignUpClosed(
                 "the operator of this service lets in who was invited; ask for an invitation"
             )
+
+    async def sign_up(self, address: str, name: str, client: Client) -> None:
+        """Send a mail to somebody who wants an account. Raises SignUpClosed, TooManyTries."""
+        self.demand_open()
         await self.throttle.hit_network(policies.SIGN_UP_NETWORK, client.network)
         await self.throttle.hit(policies.SIGN_UP_ADDRESS, self._alias(address))
         link, base = self.new_link(), links.base_of(self._settings)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gateway.proof_of_work import HARDNESS, HARDNESS_MAX
+
 # An operator's gift, not a fortune typed by mistake.
 CREDITS_MAX = 1_000_000
 _PEPPERS_MAX = 8
@@ -20,6 +22,9 @@ class AccountsConfig(msgspec.Struct, frozen=True, kw_only=True):
     signup: Literal["closed", "open"] = "closed"
     # Given to an account that somebody signs up for.
     signup_credits: Annotated[int, Meta(ge=0, le=CREDITS_MAX)] = 0
+    # How much work the form of a sign-up costs its sender (gateway/proof_of_work.py): numbers to be
+    # tried, half of them on average. 0: none.
+    signup_hardness: Annotated[int, Meta(ge=0, le=HARDNESS_MAX)] = HARDNESS
     # argon2id. `owasp`: 46 MiB, about 50 ms of a core; `strong`: 64 MiB, about 160 ms; `test`: next
     # to nothing, and refused where EPHEMERA_TEST_MODE is not set. Passwords that were hashed with
     # another one are hashed again when their owner signs in.

@@ -40,11 +40,13 @@ class Scope(StrEnum):
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
     TOKENS = "tokens"
+    CONNECTIONS_READ = "connections:read"
+    CONNECTIONS_WRITE = "connections:write"
 
 
 # What can be had with a token. Keys and tokens are not to be made by what lives in a browser.
 TOKEN_SCOPES = frozenset({Scope.CONVERT, Scope.FILES, Scope.TASKS, Scope.HOOKS, Scope.ACCOUNT_READ})
-# Of a key of which nothing was said: all but other keys.
+# Of a key of which nothing was said: all but other keys, and credentials for other storage.
 DEFAULT_SCOPES = TOKEN_SCOPES | {Scope.TOKENS}
 
 

@@ -79,6 +79,10 @@ delete from people.invitation i using credits.account a
 returning i.account_id, i.address, i.role
 """
 _ACCOUNT_NAME = "select name from people.account where account_id = $1"
+_WARNED = """
+select p.address from people.member m join people.person p on p.id = m.person_id
+ where m.account_id = $1 and m.role in ('owner', 'admin') and p.suspended_at is null
+"""
 _INVITER = "select coalesce(nullif(name, ''), address) from people.person where id = $1"
 
 
@@ -119,6 +123,19 @@ class Members:
         Raises MemberUnknown, RoleExceeded, OwnerWanted.
         """
         await self._change(account_id, person_id, None, by)
+
+    async def tell_of_key(
+        self, account_id: int, *, label: str, prefix: str, by: str | None
+    ) -> None:
+        """Tell owners and admins that there is another key of their account."""
+        at = self._clock().isoformat(timespec="minutes")
+        async with self._database.session() as connection, connection.transaction():
+            account = await connection.fetchval(_ACCOUNT_NAME, account_id) or ""
+            fields = {"account": account, "label": label, "prefix": prefix, "at": at}
+            for (address,) in await connection.fetch(_WARNED, account_id):
+                await self._mailer.queue(
+                    connection, "key_created", address, fields | ({"by": by} if by else {})
+                )
 
     async def invitations(self, account_id: int) -> Sequence[Invitation]:
         """Give the invitations that may still be taken up, the oldest first."""

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from engine.engine import Engine
+from gateway import state
+from gateway.proof_of_work import Challenge, solve
 from tests.gateway.persons import PASSWORD, House, new_address, open_house
 from tests.postgres import Server
 
@@ -120,6 +123,25 @@ async def test_sign_up_is_closed_unless_the_operator_opens_it(
     async with open_house(engine, postgres, accounts={"hashing": "test"}) as closed:
         reply = await closed.ask("POST", "/v1/auth/signup", {"address": new_address()})
         assert (reply.status, reply.json["code"]) == (403, "sign-up-closed")
+
+
+async def test_a_sign_up_costs_its_sender_some_work_once(engine: Engine, postgres: Server) -> None:
+    accounts = {"signup": "open", "hashing": "test", "signup_hardness": 500}
+    async with open_house(engine, postgres, accounts=accounts) as house:
+        page = (await house.ask("GET", "/v1/auth/signup")).json
+        proof = solve(msgspec.convert(page["challenge"], Challenge))
+        contact = solve(house.service.app[state.PROOF_OF_WORK].challenge("contact", 500))
+        for wrong in ("", "x", contact):
+            body = {"address": new_address(), "proof": wrong}
+            reply = await house.ask("POST", "/v1/auth/signup", body)
+            assert (reply.status, reply.json["code"]) == (403, "proof-refused")
+        body = {"address": new_address(), "proof": proof}
+        assert (await house.ask("POST", "/v1/auth/signup", body)).status == 202
+        assert (await house.ask("POST", "/v1/auth/signup", body)).json["code"] == "proof-refused"
+
+
+async def test_who_signs_up_is_told_where_no_work_is_asked_for(house: House) -> None:
+    assert (await house.ask("GET", "/v1/auth/signup")).json == {"challenge": None}
 
 
 # Signing in

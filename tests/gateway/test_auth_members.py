@@ -196,6 +196,18 @@ async def test_another_accounts_members_and_invitations_are_unknown(
     assert await code_of(owner, "POST", "/v1/auth/session/account", body) == "session-unknown"
 
 
+async def test_owners_are_told_of_a_key_that_a_member_makes(house: House, owner: Somebody) -> None:
+    developer = await house.member(owner, Role.DEVELOPER)
+    await house.mails(owner.address)
+    made = await developer.done("POST", "/v1/keys", {"label": "ci"})
+    [letter] = await house.mails(owner.address)
+    assert letter.kind == "key_created"
+    assert letter.fields["prefix"] == made["prefix"]
+    assert letter.fields["by"] == developer.address
+    assert made["secret"] not in str(letter.fields)
+    assert await house.mails(developer.address) == []
+
+
 async def test_a_member_has_no_more_of_keys_than_the_role_has(
     house: House, owner: Somebody
 ) -> None:
