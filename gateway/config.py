@@ -30,8 +30,7 @@ from gateway.tokens.settings import TokensConfig
 from ledger.accounts.rights import network
 from ledger.files.limits import FileLimits
 
-KIB = 1024
-MIB = 1024 * KIB
+KIB, MIB = 1024, 1024 * 1024
 
 ENV_PREFIX = "EPHEMERA__"
 HOME_VARIABLE = "EPHEMERA_HOME"
@@ -216,10 +215,6 @@ class MailSection(MailConfig, frozen=True, kw_only=True, forbid_unknown_fields=T
     """`gateway.mail.settings.MailConfig`: who hands mails on, in whose name, and how."""
 
 
-class PrivacySection(PrivacyConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`gateway.privacy.settings.PrivacyConfig`: who runs the service, for the privacy page."""
-
-
 class LogConfig(_Section, frozen=True, kw_only=True):
     """What goes to standard error."""
 
@@ -250,7 +245,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     limits: LimitsSection = LimitsSection()
     records: RecordsSection = RecordsSection()
     admin: AdminConfig = AdminConfig()
-    privacy: PrivacySection = PrivacySection()
+    privacy: PrivacyConfig = PrivacyConfig()
     log: LogConfig = LogConfig()
 
 

@@ -5,7 +5,7 @@ import msgspec
 _CHARS_MAX = 300
 
 
-class PrivacyConfig(msgspec.Struct, frozen=True, kw_only=True):
+class PrivacyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sentences for people, shown as they are; an empty one is left out."""
 
     # Who decides what is done with personal data: a name and an address (GDPR, article 13).
