@@ -1,10 +1,9 @@
-"""What staff do: answer tickets, and keep the record of incidents. Each act leaves an audit record.
+"""What staff do: answer tickets, and keep the record of incidents.
 
-The records name the ticket or the incident and who acted, and repeat nothing that was written.
+Each request is an audit record (`gateway/privacy/staff.py`) that names the ticket or the incident
+and who acted, and repeats nothing of what was written.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, get_args
 
@@ -165,8 +164,7 @@ async def list_tickets(request: web.Request) -> web.StreamResponse:
 
 async def show_ticket(request: web.Request) -> web.StreamResponse:
     """`GET /v1/staff/tickets/{id}`."""
-    async with _on_record(request, "ticket.read"):
-        ticket, messages = await request.app[state.LEDGER].support.tickets.get(_named(request))
+    ticket, messages = await request.app[state.LEDGER].support.tickets.get(_named(request))
     shown = tuple(_message(one) for one in messages)
     return answer(StaffTicketPage(ticket=_ticket(ticket), messages=shown))
 
@@ -174,17 +172,15 @@ async def show_ticket(request: web.Request) -> web.StreamResponse:
 async def answer_ticket(request: web.Request) -> web.StreamResponse:
     """`POST /v1/staff/tickets/{id}/answer`."""
     text = text_of((await body_of(request, AnswerWanted)).message, "message")
-    async with _on_record(request, "ticket.answer"):
-        await request.app[state.LEDGER].support.tickets.answer(
-            _named(request), text, by=person_of(request).person_id
-        )
+    await request.app[state.LEDGER].support.tickets.answer(
+        _named(request), text, by=person_of(request).person_id
+    )
     return web.Response(status=204)
 
 
 async def close_ticket(request: web.Request) -> web.StreamResponse:
     """`POST /v1/staff/tickets/{id}/close`."""
-    async with _on_record(request, "ticket.close"):
-        await request.app[state.LEDGER].support.tickets.close(_named(request))
+    await request.app[state.LEDGER].support.tickets.close(_named(request))
     return web.Response(status=204)
 
 
@@ -211,10 +207,9 @@ async def report_incident(request: web.Request) -> web.StreamResponse:
         began_at=wanted.began_at,
         aware_at=wanted.aware_at,
     )
-    async with _on_record(request, "incident.report"):
-        incident = await request.app[state.LEDGER].support.incidents.report(
-            reported, actor=_actor(request)
-        )
+    incident = await request.app[state.LEDGER].support.incidents.report(
+        reported, actor=_actor(request)
+    )
     return answer(_incident(incident), 201)
 
 
@@ -228,23 +223,10 @@ async def change_incident(request: web.Request) -> web.StreamResponse:
     """`POST /v1/staff/incidents/{id}`."""
     wanted = await body_of(request, IncidentChange)
     change = Change(**{**msgspec.structs.asdict(wanted), "text": text_of(wanted.text, "text")})
-    async with _on_record(request, "incident.change"):
-        incident = await request.app[state.LEDGER].support.incidents.change(
-            _named(request), change, actor=_actor(request)
-        )
+    incident = await request.app[state.LEDGER].support.incidents.change(
+        _named(request), change, actor=_actor(request)
+    )
     return answer(_incident(incident))
-
-
-@asynccontextmanager
-async def _on_record(request: web.Request, action: str) -> AsyncIterator[None]:
-    parameters = msgspec.json.encode({"id": request.match_info.get("id")}).decode()
-    async with request.app[state.LEDGER].actions.recorded(
-        actor=_actor(request),
-        gateway=request.app[state.PROCESS].label,
-        action=action,
-        parameters=parameters,
-    ):
-        yield
 
 
 def _actor(request: web.Request) -> str:
