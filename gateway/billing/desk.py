@@ -147,8 +147,8 @@ class BillingDesk:
     async def _round(self) -> None:
         billing, period = self._ledger.billing, timedelta(seconds=self.config.reconcile_s)
         await billing.tell()
+        await billing.sweep()
         if self.provider.lists and await billing.is_due(self.provider.name, period):
-            await billing.sweep()
             await self.reconcile(billing.clock() - PERIODS_BACK * period)
 
 

@@ -42,6 +42,8 @@ EXITS: Mapping[type[BaseException], Exit] = {
     errors.OrderRefused: Exit.REFUSED,
     errors.OrderUntimely: Exit.RETRY,
     errors.WhichOne: Exit.USAGE,
+    errors.BillingOff: Exit.REFUSED,
+    errors.ProviderFailed: Exit.RETRY,
     engine.IsolationUnavailable: Exit.UNAVAILABLE,
     engine.ConversionTimedOut: Exit.RETRY,
     engine.EngineUnavailable: Exit.RETRY,
