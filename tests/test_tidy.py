@@ -45,6 +45,7 @@ OWNERS = {
     "inflate64": ("engine/converters/archive/",),
     "joserfc": ("gateway/tokens/",),
     "lxml": ("engine/converters/",),
+    "markupsafe": ("gateway/",),
     "mozjpeg_lossless_optimization": ("engine/converters/image/",),
     "msoffcrypto": ("engine/converters/data/", "engine/converters/office/"),
     "numpy": ("engine/converters/raster/", "engine/converters/solid/"),

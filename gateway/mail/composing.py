@@ -153,7 +153,7 @@ def _templates(
         loader=jinja2.PackageLoader("gateway.mail", "templates"),
         undefined=jinja2.StrictUndefined,
         # Plain text has nothing to escape; the other one always does.
-        autoescape=escape,  # noqa: S701 -- see above
+        autoescape=escape,  # noqa: S701  # nosec B701
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
