@@ -1,5 +1,6 @@
 """`ephemera people`: operators invite people, make staff, and help who lost the way in."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,33 +39,38 @@ def operator(home: Path, house: House) -> Iterator[Operator]:
     operator.close()
 
 
+async def typed(operator: Operator, *words: str, code: int = 0) -> list[list[str]]:
+    """Type a command; the house goes on meanwhile."""
+    return await asyncio.to_thread(lambda: operator.rows(*words, code=code))
+
+
 async def test_somebody_is_invited_made_staff_suspended_and_helped(
     house: House, operator: Operator
 ) -> None:
     address = "ada@example.org"
-    operator.rows("accounts", "create", "engines")
-    [[url]] = operator.rows("people", "invite", address, "--account", "engines")
+    await typed(operator, "accounts", "create", "engines")
+    [[url]] = await typed(operator, "people", "invite", address, "--account", "engines")
     assert "/link/eph_link_" in url
     ada = await house.entered(address, "/v1/auth/invitation", url.rpartition("/")[2])
     assert (await ada.done("GET", "/v1/auth/session"))["role"] == "owner"
 
     reason = ("--reason", "as agreed")
-    operator.rows("people", "staff", address, "support", *reason)
-    [row] = operator.rows("people", "list")
+    await typed(operator, "people", "staff", address, "support", *reason)
+    [row] = await typed(operator, "people", "list")
     assert row[1:] == [address, "-", "support", "no", "active"]
-    operator.rows("people", "staff", address, "support", "--take", *reason)
-    operator.rows("people", "staff", address, "support", "--take", *reason, code=65)
+    await typed(operator, "people", "staff", address, "support", "--take", *reason)
+    await typed(operator, "people", "staff", address, "support", "--take", *reason, code=65)
 
-    operator.rows("people", "suspend", address, *reason)
+    await typed(operator, "people", "suspend", address, *reason)
     assert (await ada.ask("GET", "/v1/auth/session")).status == 401
-    operator.rows("people", "suspend", address, "--undo", *reason)
+    await typed(operator, "people", "suspend", address, "--undo", *reason)
     assert (await ada.ask("GET", "/v1/auth/session")).status == 200
 
     await ada.use_totp()
-    operator.rows("people", "drop-factor", address, *reason)
+    await typed(operator, "people", "drop-factor", address, *reason)
     assert (await ada.ask("GET", "/v1/auth/session")).status == 401
     ada = house.signed_in(address, await house.sign_in(address))
-    operator.rows("people", "sign-out", address, *reason)
+    await typed(operator, "people", "sign-out", address, *reason)
     assert (await ada.ask("GET", "/v1/auth/session")).status == 401
 
     actions = await house.ledger.actions.list()
@@ -78,6 +84,6 @@ async def test_somebody_is_invited_made_staff_suspended_and_helped(
 
 
 async def test_who_is_not_here_is_said_to_be(operator: Operator) -> None:
-    operator.rows("people", "suspend", "bob@example.org", "--reason", "x", code=65)
-    operator.rows("people", "invite", "bob@example.org", "--account", "nobody's", code=65)
-    operator.rows("people", "invite", "bob", "--account", "engines", code=64)
+    await typed(operator, "people", "suspend", "bob@example.org", "--reason", "x", code=65)
+    await typed(operator, "people", "invite", "bob@example.org", "--account", "nobody's", code=65)
+    await typed(operator, "people", "invite", "bob", "--account", "engines", code=64)
