@@ -177,7 +177,8 @@ class S3Server(Storage):
         text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"
         if hmac.new(key, text.encode(), "sha256").hexdigest() != signature:
             return self.error(403, "SignatureDoesNotMatch")
-        if not request.path.startswith(f"/{BUCKET}/"):
+        named = request.path.startswith(f"/{BUCKET}/") or request.host.startswith(f"{BUCKET}.")
+        if not named:
             return self.error(404, "NoSuchBucket")
         self._seal = (key, moment, scope, signature)
         if payload == "UNSIGNED-PAYLOAD" and not self.secure:
