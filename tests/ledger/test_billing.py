@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -234,6 +235,37 @@ async def test_what_an_account_pays_with_is_noted_and_never_forgotten_by_less(
     await ledger.billing.apply(bought(account, "less", id="78", customer="9"))
     [customer] = await ledger.billing.customers(account.id)
     assert (customer.brand, customer.last_four, customer.country) == ("visa", "4242", "AT")
+
+
+async def test_in_whatever_order_events_come_and_credits_go_the_sums_are_the_same(
+    ledger: Ledger,
+) -> None:
+    for seed in range(8):
+        await shuffled(ledger, await ledger.accounts.create(f"Ada {seed}", 100), seed)
+
+
+async def shuffled(ledger: Ledger, account: Account, seed: int) -> None:
+    chance, this = random.Random(seed), str(seed)  # noqa: S311 -- no secret
+    amounts = sorted(chance.sample(range(1, 1001), 4))
+    events = [
+        *(bought(account, f"{body} {seed}", id=this) for body in ("bought", "again")),
+        *(refunded(one, f"{one} of {seed}", id=this) for one in amounts),
+    ]
+    events += chance.sample(events, 3)
+    chance.shuffle(events)
+    spent = 0
+    for event in events:
+        await ledger.billing.apply(event)
+        balance = await ledger.balance(account.id)
+        if balance and chance.random() < 0.5:
+            part = chance.randint(1, balance)
+            await spend(ledger, account, part)
+            spent += part
+    found = await ledger.billing.purchase(f"ls:order:{seed}")
+    assert found.refunded == amounts[-1]
+    assert found.withdrawn + found.debt == 500 * amounts[-1] // 1000
+    assert await ledger.balance(account.id) == 600 - spent - found.withdrawn
+    assert await ledger.billing.open_events() == []
 
 
 async def test_purchases_are_listed_by_pages(ledger: Ledger, account: Account) -> None:
