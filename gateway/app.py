@@ -113,6 +113,7 @@ def build(
         settings,
         Throttle(app[state.LIMITS]),
         Passwords(settings.accounts, ledger.people.peppers),
+        count=metrics.sign_in,
     )
     app[state.VISITORS] = Visitors(settings.convertapi, ledger.accounts)
     app[state.STREAMS] = Streams(settings.tasks)

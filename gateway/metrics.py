@@ -25,6 +25,7 @@ from engine.engine import EngineStatus, FamilyStatus
 from engine.job import Job, Output
 from gateway.mail.postman import OUTCOMES as MAIL_OUTCOMES
 from gateway.outbound.client import OUTCOMES, PURPOSES
+from gateway.people.desk import SIGN_INS
 from gateway.stages import Stage, Trail
 from gateway.uploads import Memory
 from ledger.billing.payment import EventState
@@ -150,6 +151,11 @@ class Metrics:
         )
         for outcome in EventState:
             self._billing.labels(outcome)
+        self._sign_ins = Counter(
+            "ephemera_sign_ins", "Sign-ins, by how they ended.", ("outcome",), registry=registry
+        )
+        for outcome in SIGN_INS:
+            self._sign_ins.labels(outcome)
         # The one figure of a metric with these labels. The library's own lookup takes a lock and a
         # tuple of strings: 0.1 ms of a request's CPU. All label sets are closed, so it stays small.
         self._of = functools.cache(lambda metric, *labels: metric.labels(*labels))
@@ -196,6 +202,10 @@ class Metrics:
     def mail_tried(self, kind: str, outcome: str) -> None:
         """Count one attempt; `outcome` is of `gateway.mail.postman.OUTCOMES`."""
         self._of(self._mails, kind, outcome).inc()
+
+    def sign_in(self, outcome: str) -> None:
+        """Count one sign-in; `outcome` is of `SIGN_INS`."""
+        self._of(self._sign_ins, outcome).inc()
 
     def billing_event(self, outcome: str) -> None:
         """Count one genuine webhook of the payment provider; `outcome` is what became of it."""

@@ -4,10 +4,19 @@ Everything here that takes an address answers alike whether it is known, and tak
 says the rest to who reads that mailbox. Handlers are thin; the portal calls the same functions.
 """
 
+from collections.abc import Callable, Mapping
+
 import msgspec
 
 from gateway.config import Settings
-from gateway.errors import CodeRefused, CodeWanted, SignInRefused, SignUpClosed
+from gateway.errors import (
+    CodeRefused,
+    CodeWanted,
+    HashingBusy,
+    SignInRefused,
+    SignUpClosed,
+    TooManyTries,
+)
 from gateway.limits import policies
 from gateway.people import codes, links, rules
 from gateway.people.passwords import Passwords
@@ -16,6 +25,17 @@ from ledger.errors import LinkUnknown, PersonUnknown
 from ledger.people.people import People
 from ledger.people.person import Begun, Client, Credentials, FoundLink, Hashed, Link, Session
 from ledger.people.secret import Shown, hash_of, new_device
+
+# What becomes of a sign-in, for the figures.
+OUTCOMES: Mapping[type[Exception], str] = {
+    SignInRefused: "refused",
+    CodeWanted: "code_wanted",
+    CodeRefused: "code_refused",
+    TooManyTries: "slowed",
+    HashingBusy: "busy",
+}
+
+SIGN_INS = ("done", *OUTCOMES.values())
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,12 +57,18 @@ class PeopleDesk:
     """One for the application: it has the threads that hash, and the counts of tries."""
 
     def __init__(
-        self, people: People, settings: Settings, throttle: Throttle, passwords: Passwords
+        self,
+        people: People,
+        settings: Settings,
+        throttle: Throttle,
+        passwords: Passwords,
+        count: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.people = people
         self.passwords = passwords
         self.throttle = throttle
         self._settings = settings
+        self._count = count
 
     def demand_open(self) -> None:
         """Raise SignUpClosed where nobody signs up."""
@@ -92,6 +118,17 @@ class PeopleDesk:
 
         Raises SignInRefused, CodeWanted, CodeRefused, TooManyTries, HashingBusy.
         """
+        try:
+            signed_in = await self._sign_in(address, proof, device, client)
+        except tuple(OUTCOMES) as error:
+            self._count(OUTCOMES[type(error)])
+            raise
+        self._count("done")
+        return signed_in
+
+    async def _sign_in(
+        self, address: str, proof: Proof, device: str | None, client: Client
+    ) -> SignedIn:
         shown = _device(device)
         credentials, known = await self._looked_up(address, shown, client)
         checked = await self.passwords.check(proof.password, credentials)

@@ -70,9 +70,8 @@ class Passwords:
 
     async def hash(self, password: str) -> Hashed:
         """What is stored of a password that passed the rules. Raises HashingBusy."""
-        pepper_id = self._peppers.current
-        mixed = self._mixed(password, pepper_id)
-        return Hashed(await self._run(lambda: self._hasher.hash(mixed)), pepper_id)
+        mixed = self._peppers.mix_now(normal(password))
+        return Hashed(await self._run(lambda: self._hasher.hash(mixed)), self._peppers.current)
 
     async def check(self, password: str, credentials: Credentials | None) -> Checked:
         """Whether it is this person's; of nobody's it is wrong as slowly. Raises HashingBusy."""
@@ -82,7 +81,7 @@ class Passwords:
         mixed = self._peppers.mix(normal(password), pepper_id)
         if mixed is None:
             log.error("pepper_missing", error="a password was made with a pepper that is not set")
-            mixed, text = self._mixed(password, self._peppers.current), self._nobodys
+            mixed, text = self._peppers.mix_now(normal(password)), self._nobodys
         right = await self._run(lambda: self._verify(text, mixed))
         return Checked(
             right and credentials is not None,
@@ -92,11 +91,6 @@ class Passwords:
     def close(self) -> None:
         """Wait for what runs; what waits is dropped."""
         self._pool.shutdown(cancel_futures=True)
-
-    def _mixed(self, password: str, pepper_id: str) -> bytes:
-        mixed = self._peppers.mix(normal(password), pepper_id)
-        assert mixed is not None  # noqa: S101 (the current one is always there)
-        return mixed
 
     def _verify(self, text: str, mixed: bytes) -> bool:
         try:

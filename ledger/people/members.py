@@ -70,6 +70,12 @@ on conflict (account_id, lower(address)) do update
 """
 # Who may invite no more has invited nobody.
 _FORGET_INVITED = "delete from people.invitation where account_id = $1 and invited_by = $2"
+# An account that an operator made is called by its people what the operator called it, at first.
+_NAME = """
+insert into people.account (account_id, name)
+select account_id, left(name, 100) from accounts.profile where account_id = $1
+on conflict (account_id) do nothing
+"""
 _WITHDRAW = "delete from people.invitation where id = $1 and account_id = $2 returning true"
 _ACCEPT = """
 delete from people.invitation i using credits.account a
@@ -176,6 +182,8 @@ class Members:
                 *(_INVITE, made.id, link.shown.hash, account_id, address, role, by),
                 *(made.created_at, made.expires_at),
             )
+            if by is None:
+                await connection.execute(_NAME, account_id)
             fields = {
                 "link": link.url,
                 "account": await connection.fetchval(_ACCOUNT_NAME, account_id) or "",

@@ -32,7 +32,11 @@ class Peppers:
         key = self._keys.get(named)
         if key is None:
             return None
-        return hmac.digest(key, password.encode(), "sha256").hex().encode()
+        return _mixed(key, password)
+
+    def mix_now(self, password: str) -> bytes:
+        """Give the same with the pepper that is used from now on."""
+        return _mixed(self._keys[self.current], password)
 
     def alias(self, text: str) -> str:
         """Give a name for something that names somebody, where only sameness matters."""
@@ -42,3 +46,7 @@ class Peppers:
         """Give what is stored of a recovery code. It has 80 bits: one fast hash is enough."""
         text = f"{person_id}|{code}".encode()
         return hashlib.blake2b(text, key=self._recovery, digest_size=32).digest()
+
+
+def _mixed(key: bytes, password: str) -> bytes:
+    return hmac.digest(key, password.encode(), "sha256").hex().encode()

@@ -36,13 +36,16 @@ DEVICES_MAX = 50
 _ACCOUNT_NAME_CHARS = 12
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
-_COLUMNS = "p.id, p.address, p.name, p.created_at, p.suspended_at, p.totp_since"
-_CREDENTIALS = f"""
-select {_COLUMNS}, p.password, p.pepper_id, p.totp from people.person p
-"""  # noqa: S608 (constants)
-_BY_ADDRESS = f"{_CREDENTIALS} where lower(p.address) = lower($1)"
-_BY_ID = f"{_CREDENTIALS} where p.id = $1"
-_LIST = f"select {_COLUMNS} from people.person p order by p.created_at, p.id limit $1"  # noqa: S608 (constants)
+_CREDENTIALS = """
+select id, address, name, created_at, suspended_at, totp_since, password, pepper_id, totp
+  from people.person
+"""
+_BY_ADDRESS = f"{_CREDENTIALS} where lower(address) = lower($1)"
+_BY_ID = f"{_CREDENTIALS} where id = $1"
+_LIST = """
+select id, address, name, created_at, suspended_at, totp_since from people.person
+ order by created_at, id limit $1
+"""
 _INSERT = """
 insert into people.person (id, address, name, created_at, password, pepper_id, password_at)
 values ($1, $2, $3, $4, $5, $6, $4)

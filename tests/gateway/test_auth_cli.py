@@ -52,7 +52,8 @@ async def test_somebody_is_invited_made_staff_suspended_and_helped(
     [[url]] = await typed(operator, "people", "invite", address, "--account", "engines")
     assert "/link/eph_link_" in url
     ada = await house.entered(address, "/v1/auth/invitation", url.rpartition("/")[2])
-    assert (await ada.done("GET", "/v1/auth/session"))["role"] == "owner"
+    (account,) = (await ada.done("GET", "/v1/auth/session"))["accounts"]
+    assert (account["name"], account["role"]) == ("engines", "owner")
 
     reason = ("--reason", "as agreed")
     await typed(operator, "people", "staff", address, "support", *reason)

@@ -74,6 +74,8 @@ async def test_a_thousand_guesses_from_one_address_are_five_and_the_owner_gets_i
 ) -> None:
     owner = await owner_of(house, new_address())
     counted = await guesses(house, owner.address, ["198.51.100.7"] * GUESSES)
+    figures = (await house.ask("GET", "/metrics")).body.decode()
+    assert f'ephemera_sign_ins_total{{outcome="refused"}} {counted[401]}.0' in figures
     # What comes back within the seconds of the test is at most one.
     assert 5 <= counted[401] <= 6
     assert counted[401] + counted[429] == GUESSES

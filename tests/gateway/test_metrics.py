@@ -17,6 +17,7 @@ from gateway.admin import ADMIN_ROUTES
 from gateway.mail.postman import OUTCOMES as MAIL_OUTCOMES
 from gateway.metrics import BUCKETS_S, CAUSES, OTHER, REASONS, _closed
 from gateway.outbound.client import OUTCOMES, PURPOSES
+from gateway.people.desk import SIGN_INS
 from gateway.routes import ROUTES
 from gateway.tasks import deliverer
 from ledger.billing.payment import EventState
@@ -52,7 +53,7 @@ CLOSED = {
     "cause": {*CAUSES, OTHER},
     "version": {version("ephemera")},
     "purpose": set(PURPOSES),
-    "outcome": {*OUTCOMES, *deliverer.OUTCOMES, *MAIL_OUTCOMES, *EventState},
+    "outcome": {*OUTCOMES, *deliverer.OUTCOMES, *MAIL_OUTCOMES, *EventState, *SIGN_INS},
 }
 
 
