@@ -1,13 +1,27 @@
-"""docs/security.md claims nothing that no test can refute, and no test refutes what it does not."""
+"""Nothing is claimed that no test can refute, and no test refutes what nobody claims.
+
+Claims are made in docs/security.md, and by the sentences of the privacy page with everything that
+can be on.
+"""
 
 import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+from gateway.privacy.policy import policy_of
+from ledger.privacy.inventory import inventory
+from tests.gateway.service import with_settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "security.md"
+# What adds sentences to the privacy page.
+ALL_ON = {
+    "fetch": {"enabled": True},
+    "billing": {"packs": [{"id": "a", "title": "A", "credits": 1, "amount": 1, "currency": "EUR"}]},
+}
 CLAIM = re.compile(r"\bC-[A-Z]+-\d+\b")
 
 
@@ -17,6 +31,13 @@ def _claimed() -> list[str]:
     return [CLAIM.findall(row)[0] for row in rows]
 
 
+def _promised() -> list[str]:
+    """The ids of the privacy page's sentences."""
+    page = policy_of(with_settings(**ALL_ON), inventory(), str, "ephemera").page
+    return [one.claim for section in page.sections for one in section.sentences]
+
+
+@cache
 def _carried() -> dict[str, set[str]]:
     """By id, the tests that carry it."""
     found = defaultdict(set)
@@ -37,11 +58,11 @@ def _ids(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
 
 def test_every_claim_has_a_test() -> None:
     carried = _carried()
-    assert [claim for claim in _claimed() if claim not in carried] == []
+    assert [claim for claim in (*_claimed(), *_promised()) if claim not in carried] == []
 
 
 def test_every_test_of_a_claim_names_one_that_is_made() -> None:
-    claimed = set(_claimed())
+    claimed = {*_claimed(), *_promised()}
     strays = {claim: tests for claim, tests in _carried().items() if claim not in claimed}
     assert strays == {}
 
@@ -50,3 +71,10 @@ def test_a_claim_is_made_once_and_spoken_of_only_where_it_is_made() -> None:
     claimed = _claimed()
     assert len(claimed) == len(set(claimed)) > 20
     assert set(CLAIM.findall(PAGE.read_text())) == set(claimed)
+
+
+def test_a_sentence_of_the_privacy_page_is_said_once() -> None:
+    promised = _promised()
+    assert len(promised) == len(set(promised)) > 20
+    own = {claim for claim in promised if claim.startswith("C-PRIV-")}
+    assert set(promised) - own <= set(_claimed())

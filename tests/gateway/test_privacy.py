@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from engine.engine import Engine
 from gateway import state
@@ -296,6 +299,21 @@ async def test_people_change_their_name_and_their_address_themselves(house: Hous
 
 async def back_in_as(house: House, address: str) -> Somebody:
     return house.signed_in(address, await house.sign_in(address))
+
+
+@pytest.mark.claim("C-PRIV-6")
+async def test_a_password_is_kept_as_a_slow_hash_mixed_with_what_is_not_there(
+    house: House,
+) -> None:
+    ada = await house.somebody()
+    connection = await asyncpg.connect(dsn=house.dsn)
+    kept = await connection.fetchval("select password from people.person where id = $1", ada.id)
+    await connection.close()
+    assert kept.startswith("$argon2id$")
+    assert PASSWORD not in kept
+    # The password alone is not what was hashed.
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(kept, PASSWORD)
 
 
 @pytest.mark.claim("C-PRIV-12")

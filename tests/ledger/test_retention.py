@@ -115,6 +115,7 @@ async def test_seals_and_tombstones_are_append_only(
         await books.execute(f"{statement} credits.{table}")
 
 
+@pytest.mark.claim("C-PRIV-8")
 async def test_an_account_goes_seven_years_after_its_closure_and_leaves_a_tombstone(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
@@ -129,6 +130,7 @@ async def test_an_account_goes_seven_years_after_its_closure_and_leaves_a_tombst
     assert await ledger.upkeep.purge() == 0
 
 
+@pytest.mark.claim("C-PRIV-8")
 async def test_an_account_stays_for_seven_years_after_its_closure(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:

@@ -1,6 +1,6 @@
 """A ledger with a clock of its own, people in it, and a view of every byte of its database."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -12,7 +12,8 @@ from ledger.ledger import Ledger
 from ledger.people.person import Client, Hashed, Link
 from ledger.people.secret import new_link
 from ledger.settings import LedgerSettings
-from tests.postgres import Server, serving
+from tests.postgres import Server
+from tests.privacy import scanning
 
 PEPPER = b"a pepper for tests, not a secret"
 KEK = b"an envelope key, also no secret."
@@ -62,30 +63,12 @@ class Town:
 
     async def found(self, *words: str) -> dict[str, int]:
         """How many rows of each table have one of these words anywhere, in whatever case."""
-        tables = await self.books.fetch(
-            "select quote_ident(schemaname) || '.' || quote_ident(tablename) as name"
-            "  from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
-        )
-        pattern = "|".join(word.replace(".", "[.]") for word in words)
-        found = {}
-        for table in tables:
-            rows = await self.books.fetchval(
-                f"select count(*) from {table['name']} t where t::text ~* $1"  # noqa: S608 (names of the catalogue)
-                "    or convert_from(decode(regexp_replace(coalesce(("
-                "       select string_agg(m[1], '') from"
-                "       regexp_matches(t::text, '\\\\x([0-9a-f]+)', 'g') m), ''), '[^0-9a-f]',"
-                "       '', 'g'), 'hex'), 'LATIN1') ~* $1",
-                pattern,
-            )
-            if rows:
-                found[table["name"]] = rows
-        return found
+        return await scanning.found(self.books, *words)
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
+def server(postgres: Server) -> Server:
+    return postgres
 
 
 @pytest.fixture

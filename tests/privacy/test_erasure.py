@@ -29,6 +29,7 @@ async def erase(town: Town) -> None:
     await town.ledger.privacy.erasures.sweep()
 
 
+@pytest.mark.claim("C-PRIV-16")
 async def test_after_an_erasure_nothing_names_its_owner(town: Town) -> None:
     somebody, other = await full_life(town), await full_life(town)
     await town.ledger.privacy.erasures.ask(somebody.account_id, somebody.person_id)
@@ -46,8 +47,8 @@ async def test_the_scan_of_these_tests_sees_what_is_there(town: Town) -> None:
     somebody = await full_life(town)
     found = await town.found(somebody.address, NAME)
     assert {"people.person", "people.account", "accounts.api_key"} <= found.keys()
-    await town.books.execute("create table public.hidden (x bytea)")
-    await town.books.execute("insert into public.hidden values ($1)", NAME.encode())
+    await town.books.execute("create table public.hidden (x bytea, y int)")
+    await town.books.execute("insert into public.hidden values ($1, 7)", b"\0" + NAME.encode())
     assert "public.hidden" in await town.found(NAME)
 
 
@@ -69,6 +70,7 @@ async def test_keys_and_sessions_end_at_once_and_the_rest_in_a_week(town: Town) 
     assert (await town.ledger.accounts.get(somebody.account_id)).status == "closed"
 
 
+@pytest.mark.claim("C-PRIV-15")
 async def test_it_can_be_called_off_for_a_week(town: Town) -> None:
     somebody = await town.somebody()
     erasures = town.ledger.privacy.erasures
@@ -124,6 +126,7 @@ async def test_who_is_suspended_stays_so_after_calling_off(town: Town) -> None:
     assert (await town.ledger.accounts.get(somebody.account_id)).status == "active"
 
 
+@pytest.mark.claim("C-PRIV-16")
 async def test_a_death_between_any_two_steps_is_made_up_for(town: Town) -> None:
     """Each step is taken and then taken back before its commit, as by a kill -9, then done."""
     somebody = await full_life(town)
@@ -228,6 +231,7 @@ async def test_a_restriction_leaves_everything_and_does_nothing(town: Town) -> N
     assert (await town.ledger.accounts.get(somebody.account_id)).status == "active"
 
 
+@pytest.mark.claim("C-PRIV-18")
 async def test_a_machine_is_not_remembered_for_who_objects(town: Town) -> None:
     somebody = await town.somebody()
     wishes, remember = town.ledger.privacy.wishes, town.books.execute

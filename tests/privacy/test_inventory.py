@@ -32,12 +32,14 @@ async def _drift(connection: asyncpg.Connection) -> tuple[list[str], list[str]]:
     return sorted(there - said), sorted(said - there)
 
 
+@pytest.mark.claim("C-PRIV-1")
 async def test_every_column_is_in_the_inventory_and_every_one_in_it_exists(
     schema: asyncpg.Connection,
 ) -> None:
     assert await _drift(schema) == ([], [])
 
 
+@pytest.mark.claim("C-PRIV-1")
 async def test_a_column_that_somebody_adds_is_noticed(schema: asyncpg.Connection) -> None:
     before, _ = await _drift(schema)
     await schema.execute("alter table people.person add column phone text")

@@ -24,6 +24,7 @@ async def put_session(town: Town, age: timedelta) -> None:
     )
 
 
+@pytest.mark.claim("C-PRIV-2")
 async def test_a_row_goes_when_its_time_is_over_and_not_before(town: Town) -> None:
     for days in (13, 13.99, 14.01, 15):
         await put_session(town, timedelta(days=days))
@@ -32,6 +33,7 @@ async def test_a_row_goes_when_its_time_is_over_and_not_before(town: Town) -> No
     assert await town.books.fetchval("select count(*) from people.session") == 2
 
 
+@pytest.mark.claim("C-PRIV-2")
 async def test_of_every_table_with_a_limit_there_is_evidence_once_a_day(town: Town) -> None:
     retention, inventory = town.ledger.privacy.retention, town.ledger.privacy.inventory
     limited = {
@@ -57,6 +59,22 @@ async def test_more_than_one_round_takes_is_taken_by_the_next(town: Town) -> Non
     runs = await town.ledger.privacy.retention.sweep()
     assert rows_of(runs, "people.link") == [5000, 1]
     assert await town.books.fetchval("select count(*) from people.link") == 0
+
+
+@pytest.mark.claim("C-PRIV-4")
+@pytest.mark.parametrize(("days", "left"), [(89, 1), (91, 0)])
+async def test_records_of_requests_are_gone_after_90_days(town: Town, days: int, left: int) -> None:
+    day = town.clock().date() - timedelta(days=days)
+    await town.books.execute("select requests.make_days($1, $1)", day)
+    await town.books.execute(
+        "insert into requests.record (at, request_id, account_id, method, path, operation,"
+        " status, bytes_in, milliseconds, credits)"
+        " values ($1::date + interval '12 hours', gen_random_uuid(), 1, 'GET', '/', '', 200, 0,"
+        " 1, 0)",
+        day,
+    )
+    await town.ledger.privacy.retention.sweep()
+    assert await town.books.fetchval("select count(*) from requests.record") == left
 
 
 async def test_several_gateways_do_it_once(town: Town) -> None:
