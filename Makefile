@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak chaos hostile migrate setup setup-dev
+.PHONY: help run test check format bench bench-peers bench-gate soak chaos hostile migrate setup setup-dev
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,12 @@ format: setup-dev ## let the formatter and the linter mend what they can
 
 bench: setup-dev ## answer the questions in bench/ and print the tables (ARGS="load" for one)
 	@$(PY) -m bench $(ARGS)
+
+bench-peers: setup-dev ## beside sharp, ipx, thumbor, qpdf and others (ARGS="--rows jpeg,merge --out table.md")
+	@$(PY) -m bench peers $(ARGS)
+
+bench-gate: setup-dev ## system calls, faults, statements and copies of a request against the committed figures
+	@$(PY) -m bench gate $(ARGS)
 
 soak: setup-dev ## minutes of conversions with random faults, bounded (ARGS="--minutes 10")
 	@$(PY) -m bench soak $(ARGS)

@@ -41,8 +41,8 @@ from engine.registry import by_name, family_of
 # Quick and hardly larger for print: what our PNG writer and pdfium's callers settle on.
 _PNG_LEVEL = 6
 _BIT_RATE = 192_000
-# These start a program or a server of their own inside the jail, and cannot be called like this.
-_NOT_HERE = frozenset({"office", "browser"})
+# These start what their zygote prepared inside the jail, and cannot be called like this.
+_NOT_HERE = frozenset({"document", "office", "browser"})
 
 
 def libraries(row: Row, files: list[bytes]) -> bytes:
@@ -62,7 +62,7 @@ def libraries(row: Row, files: list[bytes]) -> bytes:
     if row.is_picture or row.is_batch:
         made = [_picture(row, file) for file in files]
         return b"".join(made)
-    raise NotImplementedError(row.name)
+    raise NotImplementedError("no library of it can be called in this process")
 
 
 def _picture(row: Row, file: bytes) -> bytes:
@@ -161,7 +161,7 @@ class Converter:
         job = planning.plan(row.source, row.target, row.options, uploads)
         family = family_of(by_name(job.converter))
         if family.name in _NOT_HERE:
-            raise NotImplementedError(f"the {family.name} family starts a program of its own")
+            raise NotImplementedError(f"the {family.name} family needs what its zygote prepares")
         for module in family.preload:
             importlib.import_module(module)
         self._files = files

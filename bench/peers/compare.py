@@ -34,6 +34,8 @@ _BATCH_CLIENTS = 8
 # A turn in which every client waits longer than this for its one answer is left out: it would
 # take the time of all the others and say no more than the turn before.
 _TURN_MAX_S = 6.0
+# An open loop of a slow peer is long enough for some arrivals.
+_ARRIVALS = 6
 # Half of what a peer can do, when it was asked by so many.
 _OPEN_SHARE = 0.5
 # Reaping, replacing spares, collecting garbage: what a request causes after its answer.
@@ -96,6 +98,8 @@ class Bench:
                     entries.append(await self._first(row, peer, asks))
                 except judging.Unlike as reason:
                     left_out[peer.name] = str(reason)
+                except judging.CANNOT_LOOK as error:
+                    left_out[peer.name] = f"the answer is broken: {type(error).__name__}"
         return entries, left_out
 
     async def _round(self, row: Row, entries: Sequence[Entry]) -> None:
@@ -144,8 +148,7 @@ class Bench:
         rate = _OPEN_SHARE * entry.capacity
         if not rate:
             return
-        # Long enough for some arrivals of a slow one, and for no more than a turn's time.
-        seconds = min(max(2 * self._plan.turn_s, 6 / rate), _TURN_MAX_S)
+        seconds = min(max(2 * self._plan.turn_s, _ARRIVALS / rate), _TURN_MAX_S)
         await self._measure(
             entry, Kind(clients=0), lambda: open_loop(lambda: _send(entry), rate, seconds)
         )
@@ -281,7 +284,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--rows", default=",".join(names), help=", ".join(names))
     parser.add_argument("--peers", default=",".join(others), help=", ".join(others))
     parser.add_argument("--clients", default="1,8,64", help="concurrencies of the closed loop")
-    parser.add_argument("--turn", type=float, default=0.8, help="seconds of a peer's turn")
+    parser.add_argument("--turn", type=float, default=0.6, help="seconds of a peer's turn")
     parser.add_argument("--minutes", type=float, default=8.0, help="for all rows together")
     parser.add_argument("--rounds", type=int, default=9, help="at most so many a row")
     parser.add_argument("--no-open", action="store_true", help="leave the open loop out")

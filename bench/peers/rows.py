@@ -143,6 +143,7 @@ ROWS: tuple[Row, ...] = (
         target="mp3",
         judge=judging.sound,
         base="ffmpeg",
+        options={"bitrate": "192"},
     ),
     _picture("small", "JPEG of 240 x 160 (10 KB) to WebP", inputs.SMALL, ("jpeg", "webp")),
     _picture("icon", "64 px PNG to WebP", inputs.ICON, ("png", "webp")),

@@ -34,13 +34,13 @@ async def picture(
         image = Image.open(io.BytesIO(body))
         out = io.BytesIO()
         if animated:
-            image.save(out, target, save_all=True, quality=quality)
+            image.save(out, target, save_all=True, quality=quality, method=4)
             return out.getvalue()
         upright = ImageOps.exif_transpose(image).convert("RGB")
         if width:
             height = round(upright.height * width / upright.width)
             upright = upright.resize((width, height), Image.Resampling.LANCZOS)
-        upright.save(out, target, quality=quality)
+        upright.save(out, target, quality=quality, optimize=True)
         return out.getvalue()
 
     return await _answer(work)
