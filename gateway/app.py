@@ -135,6 +135,7 @@ def build(
             door=door,
             metrics=metrics,
             outbound=app[state.OUTBOUND],
+            storage=app[state.STORAGE],
             observers=app[state.OBSERVERS],
             permit=permits.check,
         )

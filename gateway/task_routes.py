@@ -9,6 +9,7 @@ from engine import errors as engine
 from gateway import errors as gateway
 from gateway.api import task_events, tasks
 from gateway.asked import FILE
+from gateway.connection_routes import CONNECTION_PROBLEMS, DELIVER_PARAMETER, PLACES_PARAMETER
 from gateway.conversion_routes import BINARY, CONVERSION_PARAMETERS, FILES
 from gateway.endpoint import Access, Answer, Content, Endpoint, Parameter
 from gateway.file_routes import FETCH_PROBLEMS, LIFETIME_PARAMETER, STORE_PROBLEMS, URL_PARAMETER
@@ -116,7 +117,8 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         tag="tasks",
         summary="Convert later, and ask or hear what became of it",
         description="As a conversion, and answered before it begins. The files come as the body, "
-        "from the store or by URL; the result is stored, and its handle stands in the task. It is "
+        "from the store, by URL or from storage of your own; the result is stored, and its handle "
+        "stands in the task, or with `deliver_to=` it is written to storage of your own. It is "
         "charged when it succeeds, in the same moment; a task that fails, is cancelled, takes too "
         "long or dies with its process costs nothing. A task whose process died is tried once "
         "more. With an `Idempotency-Key` a repeat is answered with the first request's task.",
@@ -125,6 +127,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         parameters=(
             *(one for one in CONVERSION_PARAMETERS if one.name != "Prefer"),
             *TASK_PARAMETERS,
+            *(PLACES_PARAMETER, DELIVER_PARAMETER),
         ),
         body=(
             Content(media_type="application/octet-stream", schema=BINARY),
@@ -155,6 +158,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
             *TASK_PROBLEMS,
             *STORE_PROBLEMS,
             *FETCH_PROBLEMS,
+            *CONNECTION_PROBLEMS,
         ),
     ),
     Endpoint(

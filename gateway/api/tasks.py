@@ -53,15 +53,21 @@ _SAID: dict[str, Exception] = {
 
 
 class ResultItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A result. Its handle opens it, as `file=` too; one in memory has only its URL."""
+    """A result. Its handle opens it, as `file=` too; one in memory has only its URL.
+
+    One that was written to storage of its owner's (`deliver_to`) says where, and is there alone.
+    """
 
     name: str
     bytes: int
     media_type: str
-    url: str
+    url: str | None
     handle: str | None
     id: str | None
     expires_at: str | None
+    delivered_to: str | None
+    # What that storage calls this version of the file.
+    etag: str | None
 
 
 class TaskPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +173,8 @@ async def fetch(request: web.Request) -> web.StreamResponse:
     if task.state is not State.SUCCEEDED:
         raise TaskUnfinished(f"the task is {task.state}: it has no result; see its document")
     outcome = outcome_of(task.outcome)
+    if outcome.files[0].delivered_to:
+        raise FileUnknown("the result was written to storage of your own; the task says where")
     if task.hold != "memory":
         return web.Response(
             status=web.HTTPSeeOther.status_code,
@@ -212,14 +220,17 @@ def _is_there(task: Task) -> bool:
 
 
 def _result(task: Task, file: ResultFile) -> ResultItem:
+    url = f"/v1/files/{file.handle}" if file.handle else f"/v1/tasks/{task.id}/result"
     return ResultItem(
         name=file.name,
         bytes=file.bytes,
         media_type=file.media_type,
-        url=f"/v1/files/{file.handle}" if file.handle else f"/v1/tasks/{task.id}/result",
+        url=None if file.delivered_to else url,
         handle=file.handle,
         id=file.id,
-        expires_at=file.expires_at or moment(task.expires_at),
+        expires_at=None if file.delivered_to else file.expires_at or moment(task.expires_at),
+        delivered_to=file.delivered_to,
+        etag=file.etag,
     )
 
 

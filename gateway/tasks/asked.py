@@ -8,7 +8,18 @@ from aiohttp import web
 
 from engine.errors import OptionInvalid
 from gateway import idempotency
-from gateway.asked import FILE, LIFETIME, STORE, URL, lifetime_of, options_of
+from gateway.asked import (
+    DELIVER_TO,
+    FILE,
+    LIFETIME,
+    SOURCE_FROM,
+    STORE,
+    URL,
+    lifetime_of,
+    options_of,
+    places_of,
+)
+from gateway.connections.places import Place, place_of
 from gateway.errors import RequestMalformed
 from gateway.tasks import signing
 from gateway.tasks.settings import TasksConfig
@@ -16,12 +27,16 @@ from ledger.files.limits import FileLimits
 
 # Of the query of a task; a test sees to it that no converter has options of these names.
 NAME, HOLD, TIMEOUT, WEBHOOK = "name", "hold", "timeout_s", "webhook"
-OWN_NAMES = frozenset({FILE, URL, NAME, HOLD, TIMEOUT, WEBHOOK, STORE, LIFETIME})
+OWN_NAMES = frozenset(
+    {FILE, URL, SOURCE_FROM, DELIVER_TO, NAME, HOLD, TIMEOUT, WEBHOOK, STORE, LIFETIME}
+)
 SECRET_HEADER = "Webhook-Secret"  # noqa: S105 -- a header's name
 RESPOND_ASYNC, WAIT = "respond-async", "wait"
 NAME_CHARS_MAX = 200
 # What servers and proxies take for an address.
 URL_CHARS_MAX = 2000
+# What a file in storage of the customer's own begins with, in a task's list of files.
+PLACE_MARK = "connection:"
 _HOOK_ID = re.compile(r"[0-9A-Za-z]{16}")
 
 
@@ -31,9 +46,12 @@ class TaskAsked(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     target: str
     options: Mapping[str, str]
-    # Handles of stored files; URLs. Neither: the body.
+    # Handles of stored files; URLs; files in storage of the customer's own. None: the body.
     files: tuple[str, ...]
     urls: tuple[str, ...]
+    places: tuple[Place, ...]
+    # Where there the result goes, in place of the store.
+    deliver_to: Place | None
     name: str | None
     hold: str
     lifetime_s: float
@@ -47,7 +65,7 @@ class TaskAsked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named(self) -> tuple[str, ...]:
         """All files that are elsewhere."""
-        return (*self.files, *self.urls)
+        return (*self.files, *self.urls, *(f"{PLACE_MARK}{one}" for one in self.places))
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -58,6 +76,7 @@ class TaskAsked(msgspec.Struct, frozen=True, kw_only=True):
             LIFETIME: str(self.lifetime_s),
             TIMEOUT: str(self.timeout_s),
             WEBHOOK: self.hook_id or self.hook_url or "",
+            **({DELIVER_TO: str(self.deliver_to)} if self.deliver_to else {}),
         }
         own |= {f"{FILE}.{number}": one for number, one in enumerate(self.named)}
         return {**self.options, **own}
@@ -85,7 +104,7 @@ def wait_of(request: web.Request, most_s: float) -> float:
 
 def asked_of(request: web.Request, limits: FileLimits, config: TasksConfig) -> TaskAsked:
     """Read it. Raises RequestMalformed, OptionInvalid."""
-    options = options_of(request, apart=(FILE, URL))
+    options = options_of(request, apart=(FILE, URL, SOURCE_FROM))
     own = {name: options.pop(name) for name in OWN_NAMES & options.keys()}
     if own.get(STORE, "true") != "true":
         raise OptionInvalid(f"{STORE}: results of a task are stored; for none, {HOLD}=memory")
@@ -99,6 +118,8 @@ def asked_of(request: web.Request, limits: FileLimits, config: TasksConfig) -> T
         options=options,
         files=tuple(request.query.getall(FILE, ())),
         urls=tuple(request.query.getall(URL, ())),
+        places=places_of(request),
+        deliver_to=_deliver_to(own),
         name=_name(own.get(NAME)),
         hold=_hold(own.get(HOLD, "store"), own),
         lifetime_s=lifetime_of(own.get(LIFETIME), limits),
@@ -108,6 +129,16 @@ def asked_of(request: web.Request, limits: FileLimits, config: TasksConfig) -> T
         hook_secret=None if secret is None else signing.checked_secret(secret),
         key=idempotency.checked_key(request.headers.get(idempotency.HEADER)),
     )
+
+
+def _deliver_to(own: Mapping[str, str]) -> Place | None:
+    text = own.get(DELIVER_TO)
+    if text is None:
+        return None
+    for other in (STORE, LIFETIME, HOLD):
+        if other in own:
+            raise OptionInvalid(f"{other}: with {DELIVER_TO} the result is kept nowhere else")
+    return place_of(DELIVER_TO, text, folder=True)
 
 
 def _hold(text: str, own: Mapping[str, str]) -> str:

@@ -18,6 +18,8 @@ from engine import pipeline, planning
 from engine.job import Output
 from engine.passage import Delivery
 from engine.pipeline import Pipeline
+from gateway.asked import DELIVER_TO
+from gateway.connections.places import place_of
 from gateway.pricing import demand, price, price_of_steps
 from gateway.stages import Stage, Trail
 from gateway.tasks import results
@@ -92,7 +94,9 @@ class Workshop:
         self._ledger = parts.ledger
         self._config = parts.settings.tasks
         self._held = held
-        self._inputs = Inputs(parts.ledger.files, parts.outbound, parts.settings.upload)
+        self._inputs = Inputs(
+            parts.ledger.files, parts.outbound, parts.storage, parts.settings.upload
+        )
 
     async def run(self, attempt: Attempt, timer: asyncio.Timeout) -> AsyncExitStack | None:
         """Do it all. A result in memory leaves its debit open: the block that is given back.
@@ -218,6 +222,10 @@ class Workshop:
     ) -> AsyncIterator[tuple[ResultFile, ...]]:
         if request.hold == "memory":
             yield await results.into_memory(self._room(claimed), made)
+            return
+        if request.deliver_to is not None:
+            place = place_of(DELIVER_TO, request.deliver_to, folder=True)
+            yield await results.delivered(self._parts.storage, claimed.account_id, place, made)
             return
         files = self._ledger.files
         async with results.stored(files, claimed.account_id, request, made) as told:

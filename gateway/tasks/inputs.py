@@ -1,12 +1,16 @@
-"""A task's files into memory: from the store, from a URL, or from its holder, counted and wiped."""
+"""A task's files into memory: from the store, a URL or its owner's storage, counted and wiped."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 
 from engine.job import Buffer
+from gateway.asked import SOURCE_FROM
 from gateway.config import UploadConfig
+from gateway.connections.desk import StorageDesk
+from gateway.connections.places import place_of
 from gateway.errors import UploadTooLarge
-from gateway.outbound.client import Outbound
+from gateway.outbound.client import Fetched, Outbound
+from gateway.tasks.asked import PLACE_MARK
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Gathering, Wiper
 from ledger.files.files import Files
@@ -18,9 +22,12 @@ URL_MARK = "://"
 class Inputs:
     """Where tasks' files come from."""
 
-    def __init__(self, files: Files, outbound: Outbound, config: UploadConfig) -> None:
+    def __init__(
+        self, files: Files, outbound: Outbound, storage: StorageDesk, config: UploadConfig
+    ) -> None:
         self._files = files
         self._outbound = outbound
+        self._storage = storage
         self._config = config
 
     async def gathered(
@@ -37,13 +44,18 @@ class Inputs:
         Files that are not `owned` may be another account's: who may convert them was decided when
         the task was taken.
 
-        Raises FileUnknown, FetchOff, FetchError, UploadTooLarge, MemoryFull.
+        Raises FileUnknown, FetchOff, FetchError, ConnectionsOff, ConnectionUnknown, StorageError,
+        UploadTooLarge, MemoryFull.
         """
         found: list[Upload] = []
         size = 0
         for one in named:
-            if URL_MARK in one:
-                upload = await self._fetched(one, account_id, hold, size)
+            if one.startswith(PLACE_MARK):
+                place = place_of(SOURCE_FROM, one.removeprefix(PLACE_MARK))
+                upload = await self._arrived(self._storage.take(account_id, place), hold, size)
+            elif URL_MARK in one:
+                asked = self._outbound.fetch(one, account_id=account_id)
+                upload = await self._arrived(asked, hold, size)
             else:
                 upload = await self._stored(one, account_id if owned else None, hold, size)
             wiper.add([upload.body])
@@ -64,8 +76,10 @@ class Inputs:
         finally:
             room.wipe()
 
-    async def _fetched(self, url: str, account_id: int, hold: Hold, before: int) -> Upload:
-        async with self._outbound.fetch(url, account_id=account_id) as fetched:
+    async def _arrived(
+        self, asked: AbstractAsyncContextManager[Fetched], hold: Hold, before: int
+    ) -> Upload:
+        async with asked as fetched:
             self._check(before + (fetched.announced or 0))
             room = Gathering(fetched.announced or 0)
             try:

@@ -7,6 +7,7 @@ import msgspec
 from engine.engine import Engine
 from engine.job import Job
 from gateway.config import Settings
+from gateway.connections.desk import StorageDesk
 from gateway.drain import Door
 from gateway.metrics import Metrics
 from gateway.outbound.client import Outbound
@@ -26,6 +27,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     door: Door
     metrics: Metrics
     outbound: Outbound
+    storage: StorageDesk
     observers: tuple[Observer, ...]
     # Raises where somebody with these terms may not have these jobs (`gateway.permits`).
     permit: Callable[[Terms, Sequence[Job]], None]

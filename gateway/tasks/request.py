@@ -25,7 +25,8 @@ class TaskRequest(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, str] = {}
     # In place of target and options: several conversions, each of what the one before made.
     steps: tuple[Step, ...] = ()
-    # Handles of stored files, or URLs, in their order. Empty: they are in their holder's memory.
+    # Handles of stored files, URLs, or places in storage of their owner's, in their order. Empty:
+    # they are in their holder's memory.
     files: tuple[str, ...] = ()
     # What the result is named after; without it, after the first file.
     name: str | None = None
@@ -34,6 +35,8 @@ class TaskRequest(msgspec.Struct, frozen=True, kw_only=True):
     lifetime_s: float
     # From the moment that it runs.
     timeout_s: float
+    # CONNECTION/path: the result is written there, and not stored.
+    deliver_to: str | None = None
     # Several results are stored one by one, and not as one archive.
     separate: bool = False
     # Their handles are 32 letters and digits.
@@ -59,7 +62,7 @@ class TaskRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One result. With `hold=memory` it has neither handle nor id."""
+    """One result. With `hold=memory`, and one that was delivered, has neither handle nor id."""
 
     name: str
     bytes: int
@@ -67,6 +70,9 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
     handle: str | None = None
     id: str | None = None
     expires_at: str | None = None
+    # CONNECTION/path where it was written, and what the storage calls this version.
+    delivered_to: str | None = None
+    etag: str | None = None
 
 
 class TaskOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""A task's results: into the store, each with a handle, or into its holder's memory."""
+"""A task's results: into the store, its holder's memory, or its owner's own storage."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -10,6 +10,8 @@ from engine import formats
 from engine.job import Buffer, Output
 from engine.passage import Delivery
 from gateway import downloads, storing
+from gateway.connections.desk import StorageDesk
+from gateway.connections.places import Place
 from gateway.tasks.held import Room
 from gateway.tasks.request import ResultFile, TaskRequest
 from gateway.wiping import Wiper
@@ -86,6 +88,28 @@ async def stored(
                 )
             )
         yield tuple(told)
+
+
+async def delivered(
+    storage: StorageDesk, account_id: int, place: Place, results: Sequence[Result]
+) -> tuple[ResultFile, ...]:
+    """Write the one result to its owner's storage, in place of what an attempt before wrote.
+
+    Raises ConnectionsOff, ConnectionUnknown, FetchCrowded, StorageError.
+    """
+    (result,) = results
+    done = await storage.deliver(
+        account_id, place.called(result.name), result.body, result.media_type
+    )
+    return (
+        ResultFile(
+            name=result.name,
+            bytes=done.bytes,
+            media_type=result.media_type,
+            delivered_to=str(done.place),
+            etag=done.etag,
+        ),
+    )
 
 
 async def into_memory(room: Room, results: Sequence[Result]) -> tuple[ResultFile, ...]:

@@ -24,6 +24,8 @@ from gateway.errors import (
     FetchTooSlow,
     MemoryFull,
     ServiceDraining,
+    StorageFailed,
+    StorageTooSlow,
     TaskExpired,
     TaskInstanceLost,
     TaskTimedOut,
@@ -49,7 +51,10 @@ BEAT_S = 2.0
 # Nothing is wrong with the task: it waits for room, and that is no attempt.
 WAITS = (EngineBusy, MemoryFull, FetchCrowded, EngineDraining, ServiceDraining, LedgerUnavailable)
 # It may work in a moment, and is tried as often as a task is.
-PASSING = (DebitLapsed, EngineUnavailable, FetchFailed, FetchTooSlow, FileLapsed, StoreFull)
+PASSING = (
+    *(DebitLapsed, EngineUnavailable, FetchFailed, FetchTooSlow, FileLapsed, StoreFull),
+    *(StorageFailed, StorageTooSlow),
+)
 AGAIN_S = 2.0
 # How long a stopping process waits until its ends are recorded; then leases and sweepers do it.
 CLOSE_S = 5.0

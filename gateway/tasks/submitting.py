@@ -14,6 +14,7 @@ from aiohttp import web
 
 from engine.errors import SourceEmpty
 from gateway import idempotency, price_limit, state, uploads
+from gateway.connections import delivering
 from gateway.errors import RequestMalformed, UploadPartsExceeded
 from gateway.stages import Stage
 from gateway.storing import HELD_BYTES
@@ -50,16 +51,20 @@ def check(request: web.Request) -> None:
     ledger, settings, outbound = app[state.LEDGER], app[state.SETTINGS], app[state.OUTBOUND]
     asked = asked_of(request, ledger.files.limits, settings.tasks)
     request[state.TASK_ASKED] = asked
-    if asked.files or asked.hold == "store":
+    stores = asked.hold == "store" and not (asked.deliver_to and asked.named)
+    if asked.files or stores:
         ledger.files.demand()
+    if asked.places or asked.deliver_to:
+        delivering.check_caller(request[state.CALLER])
+        app[state.STORAGE].demand()
     for url in asked.urls:
         outbound.check(url)
     if asked.hook_url is not None:
         outbound.check_hook(asked.hook_url)
-    if asked.files and asked.urls:
-        raise RequestMalformed("file= or url= name what to convert: send one kind of them")
+    if sum(map(bool, (asked.files, asked.urls, asked.places))) > 1:
+        raise RequestMalformed("file=, url= or source_from= name what to convert: send one kind")
     if asked.named and request.can_read_body:
-        raise RequestMalformed("file= and url= name what to convert: send no body with them")
+        raise RequestMalformed("file=, url= and source_from= name what to convert: send no body")
     if len(asked.named) > settings.upload.files_max:
         raise UploadPartsExceeded(f"one task converts at most {settings.upload.files_max} files")
     several = len(asked.named) > 1 or uploads.is_multipart(request)
@@ -84,6 +89,8 @@ async def submit(request: web.Request) -> Submitted:
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
         if asked.hold == "memory":
             return await _submit_held(request, asked)
+        for place in (*asked.places, *([asked.deliver_to] if asked.deliver_to else [])):
+            await app[state.STORAGE].known(request[state.CALLER].account_id, place)
         async with AsyncExitStack() as stored:
             taken = Taken()
             if not asked.named:
@@ -134,6 +141,7 @@ async def _queue(request: web.Request, asked: TaskAsked, taken: Taken, task_id: 
         hold="memory" if asked.hold == "memory" else "store",
         lifetime_s=asked.lifetime_s,
         timeout_s=asked.timeout_s,
+        deliver_to=str(asked.deliver_to) if asked.deliver_to else None,
         terms=caller.terms,
         credits_max=price_limit.limit_of(request),
     )
