@@ -68,9 +68,7 @@ def check(request: web.Request) -> None:
     if len(asked.named) > settings.upload.files_max:
         raise UploadPartsExceeded(f"one task converts at most {settings.upload.files_max} files")
     several = len(asked.named) > 1 or uploads.is_multipart(request)
-    converter = app[state.ENGINE].check(
-        asked.source, asked.target, asked.options, several=several
-    )
+    converter = app[state.ENGINE].check(asked.source, asked.target, asked.options, several=several)
     price_limit.check_head(request, (converter.name,) if converter else ())
     announced = request.content_length or 0
     if asked.hold == "memory":

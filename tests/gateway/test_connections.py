@@ -219,6 +219,7 @@ async def test_without_the_operators_word_credentials_go_by_tls_only(
         assert (await make(desk, customer, S3_DOCUMENT)).status == 201
 
 
+@pytest.mark.claim("C-CONN-2")
 async def test_credentials_are_replaced_with_their_address_and_never_without(
     desk: Service, customer: Customer
 ) -> None:
@@ -361,6 +362,7 @@ async def test_a_storage_that_answers_from_inside_is_not_reached(
     assert (checked.found, outbound.ends) == ("address", ["address"])
 
 
+@pytest.mark.claim("C-CONN-1")
 async def test_what_opens_a_storage_is_in_no_answer_log_figure_or_table(
     desk: Service, customer: Customer, caplog: pytest.LogCaptureFixture
 ) -> None:

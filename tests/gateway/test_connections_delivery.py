@@ -220,6 +220,7 @@ FAILING = {
 
 
 @pytest.mark.parametrize("how", FAILING)
+@pytest.mark.claim("C-CONN-3")
 async def test_what_a_storage_did_not_confirm_is_not_charged(
     desk: Service, customer: Customer, stores: Stores, how: str
 ) -> None:
@@ -238,6 +239,7 @@ async def test_what_a_storage_did_not_confirm_is_not_charged(
 
 
 @pytest.mark.parametrize("how", ["hang", "hang_at_once"])
+@pytest.mark.claim("C-CONN-3")
 async def test_a_storage_that_hangs_is_given_up_and_nothing_is_charged(
     service: Service, customer: Customer, how: str
 ) -> None:

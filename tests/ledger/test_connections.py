@@ -37,6 +37,7 @@ async def test_it_is_opened_at_its_use_which_is_noted(ledger: Ledger, account: A
     assert (await ledger.connections.get(account.id, made.id)).last_used_at is not None
 
 
+@pytest.mark.claim("C-CONN-1")
 async def test_nothing_of_the_credentials_stands_in_the_clear(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
@@ -46,6 +47,7 @@ async def test_nothing_of_the_credentials_stands_in_the_clear(
     assert b"sesame" not in row[1]
 
 
+@pytest.mark.claim("C-CONN-2")
 async def test_what_is_moved_to_another_account_or_connection_does_not_open(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
@@ -110,6 +112,7 @@ async def test_a_document_that_is_too_long_is_refused(ledger: Ledger, account: A
         await ledger.connections.create(account.id, long)
 
 
+@pytest.mark.claim("C-CONN-4")
 async def test_an_account_that_is_closed_takes_its_credentials_along(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
