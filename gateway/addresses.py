@@ -7,7 +7,7 @@ none of theirs is the client, and what stands to the left of it is what anybody 
 
 import ipaddress
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 from aiohttp import web
 
@@ -56,6 +56,7 @@ def networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
+@lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
     """An address, with a port or without."""
     if text.startswith("["):

@@ -97,14 +97,16 @@ class RecordWriter:
         return True
 
     async def write(self) -> int:
-        """Write everything that waits; gives its number. Raises LedgerUnavailable, LedgerFault.
+        """Write everything that waits now; gives its number. Raises LedgerUnavailable, LedgerFault.
 
         A batch that PostgreSQL refuses for what it says is dropped and counted: it would be refused
         for ever.
         """
         written = 0
         async with self._writing:
-            while batch := list(islice(self._queue, BATCH_MAX)):
+            # Not what comes meanwhile: under load that would be written in ever smaller batches.
+            waiting = len(self._queue)
+            while batch := list(islice(self._queue, min(BATCH_MAX, waiting - written))):
                 try:
                     await self._write(batch)
                 except asyncpg.PostgresError as error:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -258,7 +259,11 @@ async def _asked(both: Sequence[Limits]) -> None:
     for each in both:
         leases = each._leases
         assert leases is not None
-        await until(lambda leases=leases: not leases.asking)
+        await until(partial(_silent, leases))
+
+
+def _silent(leases: LeaseStore) -> bool:
+    return not leases.asking
 
 
 async def test_the_committed_page_is_the_generated_one() -> None:
