@@ -2183,9 +2183,6 @@ ALTER TABLE ONLY accounts.suspension
 ALTER TABLE ONLY accounts.suspension
     ADD CONSTRAINT suspension_key_id_fkey FOREIGN KEY (key_id) REFERENCES accounts.api_key(id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY audit.head
-    ADD CONSTRAINT head_seq_fkey FOREIGN KEY (seq) REFERENCES audit.record(seq);
-
 ALTER TABLE ONLY connections.connection
     ADD CONSTRAINT connection_account_id_fkey FOREIGN KEY (account_id) REFERENCES credits.account(id) ON DELETE CASCADE;
 

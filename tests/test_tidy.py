@@ -27,7 +27,7 @@ OWNERS = {
     "Cryptodome": ("engine/converters/archive/",),
     "cryptography": (
         "gateway/receipt", "ledger/envelope.py", "ledger/files/", "engine/converters/office/",
-        "engine/converters/signing/", "gateway/privacy/", "ledger/audit/",
+        "engine/converters/signing/", "gateway/privacy/", "gateway/cli/audit.py", "ledger/audit/",
     ),
     # In the converters: to reach libraries that their wrappers do not reach all of.
     "ctypes": (

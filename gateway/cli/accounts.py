@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 
-from gateway.cli.books import books
+from gateway.cli.books import books, recorded
 from gateway.cli.terminal import DEFAULTS, Source, run, table
 from gateway.operations import Order, Suspend, Unsuspend
 from gateway.process import this_process
@@ -141,7 +141,9 @@ async def find(ledger: Ledger, name: str) -> Account:
 
 async def _create(source: Source, name: str, amount: int) -> Account:
     async with books(source) as ledger:
-        account = await ledger.accounts.create(name)
+        async with recorded(ledger, "account-create") as act:
+            account = await ledger.accounts.create(name)
+            act.detail = f"account {account.id}"
         if not amount:
             return account
         opening = Grant(account=name, credits=amount, reason="opening", reference="opening")
@@ -201,7 +203,8 @@ async def _suspended(source: Source) -> list[Suspension]:
 async def _warn(source: Source, name: str, threshold: int) -> None:
     async with books(source) as ledger:
         account = await find(ledger, name)
-        await ledger.accounts.set_low_balance(account.id, threshold or None)
+        async with recorded(ledger, "account-warn", account_id=account.id, below=threshold):
+            await ledger.accounts.set_low_balance(account.id, threshold or None)
 
 
 HEAD = ("ID", "NAME", "BALANCE")

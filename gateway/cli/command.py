@@ -19,6 +19,7 @@ from gateway.cli import (
     migrate,
     ops,
     people,
+    privacy,
     receipt,
     serve,
     tokens,
@@ -45,6 +46,7 @@ app.command(envelope.app)
 app.command(mail.app)
 app.command(ops.app)
 app.command(audit.app)
+app.command(privacy.app)
 app.command(ledger.app)
 app.command(receipt.app)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from gateway import home
-from gateway.cli.books import books
+from gateway.cli.books import books, recorded
 from gateway.cli.terminal import CONFIGURED, DEFAULTS, Configured, Exit, Source, run, table
 from ledger.envelope import new_key
 from ledger.resealing import Count
@@ -56,7 +56,7 @@ async def _counts(source: Source) -> list[Count]:
 
 
 async def _reseal(source: Source) -> int:
-    async with books(source) as ledger:
+    async with books(source) as ledger, recorded(ledger, "envelope-reseal"):
         return await ledger.resealing.reseal()
 
 

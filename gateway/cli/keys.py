@@ -6,10 +6,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from gateway.cli.accounts import Name, find
-from gateway.cli.books import books
+from gateway.cli.books import books, recorded
 from gateway.cli.terminal import DEFAULTS, Source, run, table
 from ledger.accounts.keys import ApiKey, NewKey
 from ledger.accounts.rights import DEFAULT_SCOPES, KeyKind, Rights, Scope, network
+from ledger.accounts.secret import key_id_of
 
 app = App(name="keys", help="Make, list, replace and revoke API keys.")
 
@@ -83,7 +84,9 @@ def revoke(key: Key, *, source: Source = DEFAULTS) -> None:
 
 async def _create(source: Source, name: str, label: str, rights: Rights, kind: KeyKind) -> NewKey:
     async with books(source) as ledger:
-        return await ledger.keys.create((await find(ledger, name)).id, label, rights, kind=kind)
+        account = await find(ledger, name)
+        async with recorded(ledger, "key-create", account_id=account.id, kind=kind):
+            return await ledger.keys.create(account.id, label, rights, kind=kind)
 
 
 async def _list(source: Source, name: str) -> list[ApiKey]:
@@ -93,11 +96,13 @@ async def _list(source: Source, name: str) -> list[ApiKey]:
 
 async def _rotate(source: Source, name: str, key: str, overlap: timedelta) -> NewKey:
     async with books(source) as ledger:
-        return await ledger.keys.rotate((await find(ledger, name)).id, key, overlap)
+        account = await find(ledger, name)
+        async with recorded(ledger, "key-rotate", account_id=account.id, key=key_id_of(key)):
+            return await ledger.keys.rotate(account.id, key, overlap)
 
 
 async def _revoke(source: Source, key: str) -> None:
-    async with books(source) as ledger:
+    async with books(source) as ledger, recorded(ledger, "key-revoke", key=key_id_of(key)):
         await ledger.keys.revoke(key)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from gateway.cli.books import books
+from gateway.cli.books import books, recorded
 from gateway.cli.terminal import (
     CONFIGURED,
     DEFAULTS,
@@ -105,7 +105,8 @@ async def _list(source: Source, state: State, limit: int) -> list[Posted]:
 
 
 async def _retry(source: Source, letter: UUID | None) -> int:
-    async with books(source) as ledger:
+    named = str(letter or "all")
+    async with books(source) as ledger, recorded(ledger, "mail-retry", letter=named):
         return await ledger.mail.retry(letter)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from gateway.cli.accounts import Name, find
-from gateway.cli.books import books
+from gateway.cli.books import books, recorded
 from gateway.cli.terminal import DEFAULTS, Source, run, table
 from gateway.tokens.ring import make
 from ledger.accounts.token_keys import TokenKey
@@ -55,19 +55,24 @@ async def _keys(source: Source) -> list[TokenKey]:
 
 async def _rotate(source: Source) -> list[TokenKey]:
     async with books(source) as ledger:
-        if not await ledger.tokens.keys.rotate(make):
-            await ledger.tokens.keys.begin(make)
+        async with recorded(ledger, "token-key-rotate"):
+            if not await ledger.tokens.keys.rotate(make):
+                await ledger.tokens.keys.begin(make)
         return await ledger.tokens.keys.list()
 
 
 async def _revoke(source: Source, name: str, jti: str) -> None:
     async with books(source) as ledger:
-        await ledger.tokens.deny((await find(ledger, name)).id, jti)
+        account = await find(ledger, name)
+        async with recorded(ledger, "token-revoke", account_id=account.id, token=jti):
+            await ledger.tokens.deny(account.id, jti)
 
 
 async def _revoke_all(source: Source, name: str) -> None:
     async with books(source) as ledger:
-        await ledger.tokens.deny_all((await find(ledger, name)).id, datetime.now(UTC))
+        account = await find(ledger, name)
+        async with recorded(ledger, "token-revoke-all", account_id=account.id):
+            await ledger.tokens.deny_all(account.id, datetime.now(UTC))
 
 
 HEAD = ("KEY", "STATE", "SINCE")

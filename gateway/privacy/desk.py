@@ -53,9 +53,7 @@ class PrivacyDesk:
 
     async def sign_head(self, *, at_once: bool = False) -> SignedHead | None:
         """Sign the head of the audit records if it is time. Raises ConfigError, LedgerError."""
-        key = self.audit_keys.signing()
-        kid = key_id(key.public_key())
-        return await self._ledger.heads.sign(lambda words: (kid, key.sign(words)), at_once=at_once)
+        return await sign_head(self._ledger, self.audit_keys, at_once=at_once)
 
     async def export(self, whose: Whose) -> AsyncGenerator[bytes, None]:
         """The bytes of somebody's export. Raises ConfigError where there is no key to sign it."""
@@ -90,3 +88,12 @@ class PrivacyDesk:
             except Exception:  # noqa: BLE001 -- nobody awaits this: it would end in silence
                 _log.error("the audit records' head is not signed", exc_info=True)
             await asyncio.sleep(_PERIOD_S)
+
+
+async def sign_head(
+    ledger: Ledger, keys: ReceiptKeys, *, at_once: bool = False
+) -> SignedHead | None:
+    """Sign the head of the audit records if it is time. Raises ConfigError, LedgerError."""
+    key = keys.signing()
+    kid = key_id(key.public_key())
+    return await ledger.heads.sign(lambda words: (kid, key.sign(words)), at_once=at_once)

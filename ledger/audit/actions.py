@@ -6,7 +6,7 @@ without an outcome, which is what is true of it.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -111,12 +111,13 @@ class Actions:
         rows = await self._database.rows(_ACTIONS, max(1, min(limit, PAGE_MAX)))
         return [msgspec.convert(dict(row), Action) for row in rows]
 
-    async def verify(self, noted: Head | None = None) -> Chain:
+    async def verify(self, noted: Head | None = None, signed: Sequence[Head] = ()) -> Chain:
         """Walk along the whole chain; `noted` is a head that was printed earlier.
 
-        Without one, rows that are missing at the end cannot be seen.
+        Those in `signed` (`ledger/audit/heads.py`) have to be in it as well. Without any, rows that
+        are missing at the end cannot be seen.
         """
-        walk, seq = Walk(noted), 0
+        walk, seq = Walk(noted, signed), 0
         while rows := await self._database.rows(_PAGE, seq):
             for row in rows:
                 walk.step(_record(row), row["hash"])

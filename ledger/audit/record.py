@@ -7,6 +7,7 @@ its hash) elsewhere can show later that everything up to it is as it was.
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -96,11 +97,13 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     broken: tuple[int, ...] = ()
     # A head that was noted before is still in the chain; None where none was given.
     holds: bool | None = None
+    # Heads that were signed and are not in the chain.
+    missing: tuple[Head, ...] = ()
 
     @property
     def intact(self) -> bool:
         """Say whether everything is as it was written, as far as can be seen."""
-        return not self.broken and self.holds is not False
+        return not self.broken and not self.missing and self.holds is not False
 
 
 class Walk:
@@ -109,8 +112,9 @@ class Walk:
     Against the stored one, so that one changed row is one broken place and not all that follow.
     """
 
-    def __init__(self, noted: Head | None = None) -> None:
+    def __init__(self, noted: Head | None = None, signed: Iterable[Head] = ()) -> None:
         self._noted = noted
+        self._signed = set(signed)
         self._holds = False
         self._head = Head(0, GENESIS)
         self._records = 0
@@ -124,6 +128,7 @@ class Walk:
         self._head = Head(record.seq, stored)
         self._records += 1
         self._holds = self._holds or self._head == self._noted
+        self._signed.discard(self._head)
 
     def end(self) -> Chain:
         """Give what was found."""
@@ -132,4 +137,5 @@ class Walk:
             head=self._head if self._records else None,
             broken=tuple(self._broken),
             holds=self._holds if self._noted else None,
+            missing=tuple(sorted(self._signed, key=lambda one: one.seq)),
         )

@@ -1,8 +1,9 @@
 -- The head of the audit records, signed every hour with a key that is not in the database; and who
 -- of the staff may look into a customer's account, why, and until when.
 
+-- No reference to the record: a head is to outlive one that somebody removed.
 create table audit.head (
-    seq       bigint      primary key references audit.record (seq),
+    seq       bigint      primary key,
     hash      bytea       not null check (length(hash) = 32),
     at        timestamptz not null,
     kid       text        not null check (length(kid) = 43),

@@ -20,7 +20,11 @@ from ledger.privacy.owner import WITH_OWNER, Whose, condition
 ACCOUNTS_MAX = 1000
 
 _KEY = "select account_id from accounts.api_key where id = $1"
-_SESSIONS = """
+_FROM_THERE = """
+select distinct account_id from requests.record
+ where address && $1::inet and ($2::timestamptz is null or at >= $2)
+   and ($3::timestamptz is null or at <= $3)
+union
 select distinct m.account_id from people.session s join people.member m using (person_id)
  where s.network && $1::inet and ($2::timestamptz is null or s.seen_at >= $2)
    and ($3::timestamptz is null or s.created_at <= $3)
@@ -31,6 +35,9 @@ select distinct account_id from credits.entry
    and created_at <= coalesce($2, 'infinity'::timestamptz)
 """
 _SEEN = """
+select distinct account_id from requests.record
+ where at >= coalesce($1, '-infinity'::timestamptz) and at <= coalesce($2, 'infinity'::timestamptz)
+union
 select distinct m.account_id from people.session s join people.member m using (person_id)
  where s.seen_at >= coalesce($1, '-infinity'::timestamptz)
    and s.created_at <= coalesce($2, 'infinity'::timestamptz)
@@ -78,7 +85,7 @@ class Reach:
                 raise KeyUnknown("there is no such key; give its id or what it begins with")
             found.append({account})
         if address is not None:
-            found.append(await self._accounts(_SESSIONS, address, first, last))
+            found.append(await self._accounts(_FROM_THERE, address, first, last))
         elif first is not None or last is not None:
             booked = await self._accounts(_BOOKED, first, last)
             found.append(booked | await self._accounts(_SEEN, first, last))
