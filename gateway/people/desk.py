@@ -19,6 +19,7 @@ from gateway.errors import (
 )
 from gateway.limits import policies
 from gateway.people import codes, links, rules
+from gateway.people.evenly import evenly
 from gateway.people.passwords import Passwords
 from gateway.people.throttle import Throttle
 from ledger.errors import LinkUnknown, PersonUnknown
@@ -83,7 +84,8 @@ class PeopleDesk:
         await self.throttle.hit_network(policies.SIGN_UP_NETWORK, client.network)
         await self.throttle.hit(policies.SIGN_UP_ADDRESS, self._alias(address))
         link, base = self.new_link(), links.base_of(self._settings)
-        await self.people.links.ask_sign_up(address, name, link, base)
+        async with evenly():
+            await self.people.links.ask_sign_up(address, name, link, base)
 
     async def confirm_sign_up(
         self, text: str, password: str, name: str, client: Client
@@ -163,7 +165,8 @@ class PeopleDesk:
         """Send a link to set a password anew, if there is somebody. Raises TooManyTries."""
         await self.throttle.hit_network(policies.RESET_NETWORK, client.network)
         await self.throttle.hit(policies.RESET_ADDRESS, self._alias(address))
-        await self.people.links.ask_reset(address, self.new_link())
+        async with evenly():
+            await self.people.links.ask_reset(address, self.new_link())
 
     async def reset(self, text: str, password: str, client: Client) -> str:
         """Set a password anew; gives a device, so that guesses of others keep nobody out.
@@ -191,7 +194,8 @@ class PeopleDesk:
         """Send a link to the address that somebody wants to have. Raises TooManyTries."""
         await self.throttle.hit(policies.CHANGE_ADDRESS, str(session.person_id))
         link, base = self.new_link(), links.base_of(self._settings)
-        await self.people.links.ask_address(session.person_id, address, link, base)
+        async with evenly():
+            await self.people.links.ask_address(session.person_id, address, link, base)
 
     async def change_address(self, text: str, client: Client) -> None:
         """Let the person of a link have its address. Raises LinkUnknown, TooManyTries."""
