@@ -149,6 +149,7 @@ async def test_who_gave_and_took_credits_is_on_record(ephemera: Command) -> None
         ("take", "done", "balance 10"),
         ("grant", "done", "balance 12"),
         ("grant", "done", "balance 5"),
+        ("account-create", "done", records[4][6]),
     ]
     assert records[0][1].startswith("uid:")
     assert json.loads(records[1][4])["reason"] == "a mistake"
