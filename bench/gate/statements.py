@@ -6,6 +6,7 @@ for a moment first; a statement that was heard then is not counted.
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -19,8 +20,8 @@ _SETTLE_S = 0.5
 _SAID = re.compile(r"LOG:  (?:execute [^:]*|statement): (.*)")
 
 
-async def statements(home: Path, run: Callable[[], Awaitable[None]]) -> int:
-    """How many statements `run` causes."""
+async def statements(home: Path, requests: int, run: Callable[[], Awaitable[None]]) -> int:
+    """How many statements `run` causes, which sends so many requests."""
     database = await asyncpg.connect(EmbeddedPostgres(home).admin_dsn)
     try:
         await _say(database, "all")
@@ -33,7 +34,10 @@ async def statements(home: Path, run: Callable[[], Awaitable[None]]) -> int:
     finally:
         await _say(database, "none")
         await database.close()
-    return sum(text not in own for text in said)
+    # What comes more seldom than every request is somebody's clock that ticked meanwhile, such as
+    # the writing of records in batches.
+    often = Counter(text for text in said if text not in own)
+    return sum(count for count in often.values() if count >= requests)
 
 
 async def _say(database: asyncpg.Connection, what: str) -> None:
