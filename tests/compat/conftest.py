@@ -12,9 +12,7 @@ from tests.compat.program import Program, running
 from tests.compat.remote import Remote, serving
 from tests.gateway.conftest import (
     customer,
-    engine,
     ledger,
-    postgres,
     pytest_asyncio_loop_factories,
     service,
 )
@@ -22,9 +20,7 @@ from tests.gateway.service import Customer, Service, listening
 
 __all__ = [
     "customer",
-    "engine",
     "ledger",
-    "postgres",
     "pytest_asyncio_loop_factories",
     "service",
 ]

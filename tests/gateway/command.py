@@ -1,4 +1,8 @@
-"""The `ephemera` command as a person runs it: a process of its own, its output, its exit code."""
+"""The `ephemera` command as a person runs it: a process of its own, its output, its exit code.
+
+It is forked from a process that has loaded it (`nursery.py`), but for `installed` ones: those are
+the script of the installation, from nothing.
+"""
 
 import os
 import re
@@ -6,12 +10,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+
+from tests.gateway import nursery
+from tests.gateway.nursery import COMMAND, Child
 
 EPHEMERA = Path(sys.executable).parent / "ephemera"
-SERVE = (str(EPHEMERA), "serve", "--port", "0")
+SERVE = ("serve", "--port", "0")
 # Only ever reached when something hangs.
 PATIENCE_S = 180.0
 # The banner's last line.
@@ -34,21 +42,25 @@ def run(
     home: Path,
     stdin: bytes = b"",
     environ: Mapping[str, str] | None = None,
+    installed: bool = False,
 ) -> "subprocess.CompletedProcess[bytes]":
+    words, environ = [str(word) for word in arguments], environment(home, **(environ or {}))
+    if not installed:
+        return nursery.run(COMMAND, words, stdin=stdin, environ=environ, timeout_s=PATIENCE_S)
     return subprocess.run(
-        [EPHEMERA, *arguments],
+        [EPHEMERA, *words],
         input=stdin,
         capture_output=True,
         check=False,
         timeout=PATIENCE_S,
-        env=environment(home, **(environ or {})),
+        env=environ,
     )
 
 
 class Serving:
     """A running `ephemera serve`."""
 
-    def __init__(self, process: "subprocess.Popen[str]", banner: str) -> None:
+    def __init__(self, process: "Child | subprocess.Popen[bytes]", banner: str) -> None:
         self.process = process
         self.banner = banner
         self.url = re.findall(r"http://\S+", banner)[0]
@@ -70,35 +82,52 @@ class Serving:
 
 @contextmanager
 def serving(
-    home: Path, *arguments: str, program: Sequence[str] = SERVE, **environ: str
+    home: Path,
+    *arguments: str,
+    program: str = COMMAND,
+    installed: bool = False,
+    **environ: str,
 ) -> Iterator[Serving]:
-    """Start a service on any port; stop it at the end, whatever happened. Its log is in `home`."""
-    with (home / "log").open("a") as log:
-        process = subprocess.Popen(
-            [*program, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd=Path(__file__).parents[2],
-            env=environment(home, **environ),
-        )
-    hung = threading.Timer(PATIENCE_S, process.kill)
-    hung.start()
-    try:
-        yield Serving(process, _banner(process, home))
-    finally:
-        hung.cancel()
-        process.terminate()
-        process.wait(PATIENCE_S)
-        if process.stdout:
-            process.stdout.close()
+    """Start a service on any port; stop it at the end, whatever happened. Its log is in `home`.
+
+    `program` is another one of the nursery's, which serves as well.
+    """
+    words = [*(SERVE if program == COMMAND else ()), *arguments]
+    settings = environment(home, **environ)
+    ours, theirs = os.pipe()
+    with (home / "log").open("a") as log, open(os.devnull) as nothing, open(ours) as printed:  # noqa: PTH123
+        streams = (nothing.fileno(), theirs, log.fileno())
+        try:
+            process = (
+                _installed(words, streams, settings)
+                if installed
+                else nursery.start(program, words, streams, settings)
+            )
+        finally:
+            os.close(theirs)
+        hung = threading.Timer(PATIENCE_S, process.kill)
+        hung.start()
+        try:
+            yield Serving(process, _banner(printed, home))
+        finally:
+            hung.cancel()
+            process.terminate()
+            process.wait(PATIENCE_S)
 
 
-def _banner(process: "subprocess.Popen[str]", home: Path) -> str:
+def _installed(
+    words: list[str], streams: tuple[int, int, int], settings: dict[str, str]
+) -> "subprocess.Popen[bytes]":
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(
+        [EPHEMERA, *words], stdin=stdin, stdout=stdout, stderr=stderr, env=settings
+    )
+
+
+def _banner(printed: TextIO, home: Path) -> str:
     """Everything that the service prints before it serves: one line, and more the first time."""
-    assert process.stdout is not None
-    banner = process.stdout.readline()
+    banner = printed.readline()
     assert banner, (home / "log").read_text()
     while not banner.endswith(END):
-        banner += process.stdout.readline()
+        banner += printed.readline()
     return banner

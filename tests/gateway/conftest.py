@@ -1,35 +1,19 @@
 """One real service for all tests of the gateway, and books that are audited after each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
-import pytest
 import pytest_asyncio
 import uvloop
 
-from engine.engine import Engine, EngineConfig
+from engine.engine import Engine
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
 from tests.gateway.service import Customer, Service, listening
-from tests.postgres import Server, serving
+from tests.postgres import Server
 
 PEPPER = b"a pepper for tests, not a secret"
 KEK = b"an envelope key, also no secret."
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    with serving() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def engine() -> AsyncIterator[Engine]:
-    engine = await Engine.start(EngineConfig())
-    try:
-        yield engine
-    finally:
-        await engine.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

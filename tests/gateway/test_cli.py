@@ -107,7 +107,9 @@ async def test_a_file_is_converted_here_without_a_server(home: Path, tmp_path: P
 
 
 async def test_a_pipe_is_converted_into_a_pipe(home: Path) -> None:
-    ended = run("convert", "-", "-", "--to", "png", home=home, stdin=picture("JPEG"))
+    ended = run(
+        *("convert", "-", "-", "--to", "png"), home=home, stdin=picture("JPEG"), installed=True
+    )
     assert ended.returncode == 0, ended.stderr
     assert opened(ended.stdout).format == "PNG"
     assert ended.stderr == b""
@@ -169,7 +171,9 @@ async def test_a_running_service_can_be_looked_at(home: Path, database: dict[str
 
 
 async def test_the_version_is_the_packages(home: Path) -> None:
-    assert run("--version", home=home).stdout.decode().strip() == version("ephemera")
+    assert run("--version", home=home, installed=True).stdout.decode().strip() == version(
+        "ephemera"
+    )
 
 
 async def test_help_is_given_for_every_command(home: Path) -> None:

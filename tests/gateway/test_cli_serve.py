@@ -38,13 +38,13 @@ async def test_the_line_of_the_first_start_can_be_pasted_and_a_second_start_find
     home: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(picture("JPEG", 1600, 1200))
-    with serving(home) as first:
+    with serving(home, installed=True) as first:
         assert first.key
         line = first.banner[first.banner.index("curl") :].rpartition("photo.webp")[0] + "photo.webp"
         subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True, capture_output=True)
         assert opened((tmp_path / "photo.webp").read_bytes()).size == (800, 600)
         assert first.stop() == 0
-    with serving(home) as second:
+    with serving(home, installed=True) as second:
         assert second.key is None
         account = await _get(second.url + "/v1/account", first.key)
         assert (account["name"], account["balance"]) == ("demo", 999)

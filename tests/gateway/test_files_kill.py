@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -64,7 +63,8 @@ async def _die_at(stage: Stage, ledger: Ledger, home: Path, dsn: str) -> tuple[i
     key = await ledger.keys.create(account.id, "test")
     with serving(
         home,
-        program=[sys.executable, "-m", "tests.gateway.killed_at", stage],
+        stage,
+        program="tests.gateway.killed_at",
         EPHEMERA__SERVER__PORT="0",
         EPHEMERA__LEDGER__DSN=dsn,
         EPHEMERA__LEDGER__PEPPER=PEPPER,

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -106,7 +105,8 @@ async def _die_at(  # noqa: PLR0917 -- one death, each of its circumstances name
     key = await ledger.keys.create(account.id, "test")
     with serving(
         home,
-        program=[sys.executable, "-m", "tests.gateway.killed_at", stage],
+        stage,
+        program="tests.gateway.killed_at",
         EPHEMERA__SERVER__PORT="0",
         EPHEMERA__LEDGER__DSN=dsn,
         EPHEMERA__LEDGER__PEPPER=PEPPER,

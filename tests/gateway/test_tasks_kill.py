@@ -6,7 +6,6 @@ what they left.
 
 import asyncio
 import signal
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -162,7 +161,8 @@ async def _die_at(where: str, ledger: Ledger, home: Path, dsn: str, receiver: Re
     one = await _owner(ledger, receiver)
     with serving(
         home,
-        program=[sys.executable, "-m", "tests.gateway.task_killed_at", stage],
+        stage,
+        program="tests.gateway.task_killed_at",
         **_environment(dsn),
     ) as service:
         await _submit(ledger, one, service, memory=memory, taken=not where.startswith(TAKING))

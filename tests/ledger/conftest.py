@@ -1,6 +1,6 @@
 """A fresh database for each test, looked through for violations when the test is over."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from ledger.accounts.accounts import Account
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
-from tests.postgres import Server, serving
+from tests.postgres import Server
 
 # Short, so that tests of leases take a second; no test waits for it otherwise.
 LEASE_S = 1.0
@@ -17,9 +17,8 @@ KEK = b"an envelope key, also no secret."
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
+def server(postgres: Server) -> Server:
+    return postgres
 
 
 @pytest.fixture

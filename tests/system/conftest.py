@@ -12,7 +12,7 @@ import uvloop
 from bench.service import Service, running_service
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
-from tests.postgres import Server, private_home, serving
+from tests.postgres import Server, private_home
 from tests.system.client import Client
 
 PEPPER = b"a pepper for tests, not a secret"
@@ -45,12 +45,6 @@ async def client(service: Service) -> AsyncIterator[Client]:
         client = Client(session, service.url, service.key)
         yield client
         assert (await client.quiet(service.dsn)).exact
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    with serving() as server:
-        yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -35,7 +35,7 @@ def _peak(pid: int) -> int:
 
 
 async def test_ten_large_uploads_at_once_leave_the_gateways_memory_flat() -> None:
-    with private_home() as home, serving(home) as service:
+    with private_home() as home, serving(home, installed=True) as service:
         headers = {"Authorization": f"Bearer {service.key}", "Content-Length": str(SIZE)}
         async with aiohttp.ClientSession(service.url, headers=headers) as client:
 
