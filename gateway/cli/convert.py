@@ -96,8 +96,10 @@ async def _convert(
     quiet: bool,
 ) -> Output:
     job = Engine.plan(source, target, options, uploads, names)
-    # One conversion needs one slot and one worker.
-    config = EngineSection(slots=1, spares=1, isolation=settings.engine.isolation)
+    # One conversion needs one slot, one worker and one family.
+    config = EngineSection(
+        slots=1, spares=1, started=(job.family,), isolation=settings.engine.isolation
+    )
     async with _progress(f"{job.sources[0]} to {job.target}", quiet=quiet):
         engine = await Engine.start(config)
         try:
