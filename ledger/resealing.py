@@ -70,7 +70,7 @@ class Resealing:
         for one in SEALED:
             sealed = await self._database.rows(
                 # Names of our own tables.
-                f"select {one.column} from {one.table} where {one.column} is not null"  # noqa: S608
+                f"select {one.column} from {one.table} where {one.column} is not null"  # noqa: S608 (names of ours)
             )
             by_key = Counter(self._envelope.sealed_with(row[0]) for row in sealed)
             counts += [
@@ -96,11 +96,11 @@ class Resealing:
         names = ", ".join(f"{name}::text" for name in one.named_by)
         # Names of our own tables.
         found = await self._database.rows(
-            f"select {one.key}, {one.column}, {names} from {one.table}"  # noqa: S608
+            f"select {one.key}, {one.column}, {names} from {one.table}"  # noqa: S608 (names of ours)
             f" where {one.column} is not null"
         )
         replace = (
-            f"update {one.table} set {one.column} = $3"  # noqa: S608
+            f"update {one.table} set {one.column} = $3"  # noqa: S608 (names of ours)
             f" where {one.key} = $1 and {one.column} = $2 returning 1"
         )
         done = 0

@@ -99,7 +99,7 @@ update tasks.delivery
  where account_id = $1 and hook_id = $2 and seq = $3 and state in ('delivered', 'failed', 'dropped')
 returning {_COLUMNS}
 """  # noqa: S608 -- columns
-_ONE = f"select {_COLUMNS} from tasks.delivery where account_id = $1 and hook_id = $2 and seq = $3"  # noqa: S608
+_ONE = f"select {_COLUMNS} from tasks.delivery where account_id = $1 and hook_id = $2 and seq = $3"  # noqa: S608 (columns)
 _PURGE = """
 delete from tasks.delivery where seq in (
     select seq from tasks.delivery where ended_at < now() - $1::interval

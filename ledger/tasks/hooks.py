@@ -34,8 +34,8 @@ insert into tasks.hook (id, account_id, url, secret, events)
 select $1, $2, $3, $4, $5 from counted where hooks < $6
 returning {_COLUMNS}
 """  # noqa: S608 -- columns
-_LIST = f"select {_COLUMNS} from tasks.hook where account_id = $1 order by created_at, id"  # noqa: S608
-_GET = f"select {_COLUMNS} from tasks.hook where account_id = $1 and id = $2"  # noqa: S608
+_LIST = f"select {_COLUMNS} from tasks.hook where account_id = $1 order by created_at, id"  # noqa: S608 (columns)
+_GET = f"select {_COLUMNS} from tasks.hook where account_id = $1 and id = $2"  # noqa: S608 (columns)
 _DELETE = "delete from tasks.hook where account_id = $1 and id = $2"
 _ROTATE = """
 update tasks.hook
