@@ -22,6 +22,9 @@ from ledger.errors import SchemaBehind, SchemaChanged, SchemaNewer
 _LOCK = 0x657068
 # A migration that waits for a lock makes all the traffic behind it wait as well.
 _LOCK_TIMEOUT = "5s"
+# A gateway that runs may make a table at this moment, which changes the row of the catalogue that a
+# grant changes: PostgreSQL refuses the later one. That is over in milliseconds, and once a day.
+_GRANT_TRIES = 5
 _NO_TRANSACTION = "-- no-transaction\n"
 _FOLDER = Path(__file__).parent / "migrations"
 _GRANTS = Path(__file__).parent / "grants.sql"
@@ -149,5 +152,12 @@ async def _grant(connection: asyncpg.Connection) -> None:
                 APP_ROLE,
             )
             return
-    async with connection.transaction():
-        await connection.execute(_GRANTS.read_text(encoding="utf-8"))
+    for left in reversed(range(_GRANT_TRIES)):
+        try:
+            async with connection.transaction():
+                await connection.execute(_GRANTS.read_text(encoding="utf-8"))
+        except asyncpg.InternalServerError as error:
+            if not left or "tuple concurrently" not in str(error):
+                raise
+        else:
+            return
