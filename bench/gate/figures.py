@@ -36,7 +36,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 # hardly differ at all; a gateway's do where an upload comes in more or fewer pieces, and its clocks
 # tick more often where a request takes longer.
 FIGURES: dict[str, Figure] = {
-    "gateway_calls": Figure(title="system calls, gateway", share=0.12, slack=3),
+    "gateway_calls": Figure(title="system calls, gateway", share=0.20, slack=3),
     "zygote_calls": Figure(title="system calls, zygote", share=0.10, slack=3),
     "worker_calls": Figure(title="system calls, worker", share=0.05, slack=3),
     "gateway_faults": Figure(title="page faults, gateway", share=0.25, slack=40),
@@ -44,7 +44,7 @@ FIGURES: dict[str, Figure] = {
     "statements": Figure(title="SQL statements", share=0.05, slack=0.4),
     "gateway_copied": Figure(title="bytes read and written, gateway : file", share=0.03, slack=0.1),
     "worker_copied": Figure(title="bytes read and written, worker : file", share=0.03, slack=0.1),
-    "gateway_python": Figure(title="functions called, gateway", share=0.12, slack=50),
+    "gateway_python": Figure(title="functions called, gateway", share=0.20, slack=50),
     "gateway_instructions": Figure(title="instructions, gateway", share=0.05, slack=0),
 }
 
