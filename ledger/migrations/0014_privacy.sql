@@ -37,11 +37,13 @@ create table privacy.erasure (
     was          text        check (was in ('active', 'frozen')),
     state        text        not null default 'waiting'
                              check (state in ('waiting', 'running', 'done', 'cancelled')),
+    began_at     timestamptz,
     -- Who goes with it: decided when it begins, forgotten when it is done.
     persons      bigint[]    not null default '{}',
     steps        text[]      not null default '{}',
     rows         bigint      not null default 0,
     ended_at     timestamptz,
+    constraint erasure_began check (state in ('waiting', 'cancelled') or began_at is not null),
     constraint erasure_over_when check ((state in ('done', 'cancelled')) = (ended_at is not null)),
     constraint erasure_forgets check (
         state <> 'done' or requested_by is null and persons = '{}')

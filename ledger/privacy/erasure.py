@@ -2,10 +2,11 @@
 
     asked for   the keys are revoked and the sessions ended in the same transaction; the account is
                 frozen. Until `begins_at` it can be called off: its people sign in again and say so.
-    running     one table after the other loses its owner's rows, in the order of the inventory. A
-                step and the note that it is done are one transaction, and every step may be done
-                twice, so whoever comes after a death goes on where it was.
-    done        the account is closed, the last mail is queued with the last of the addresses, and
+    running     the account is closed for good; minutes later, one table after the other loses its
+                owner's rows, in the order of the inventory. A step and the note that it is done are
+                one transaction, and every step may be done twice, so whoever comes after a death
+                goes on where it was.
+    done        the last mail is queued in the transaction that deletes the last of the addresses;
                 what is left of the erasure is a number, times and a count.
 
 The ledger stays, under a number that means nothing, for as long as the books have to be kept.
@@ -34,7 +35,7 @@ from ledger.errors import (
 )
 from ledger.mail.outbox import Outbox
 from ledger.people.person import Clock
-from ledger.privacy.erasure_steps import CLOSE_STEP, ErasureSteps, moment
+from ledger.privacy.erasure_steps import CLOSE_STEP, SETTLED, ErasureSteps, moment
 from ledger.privacy.inventory import Inventory
 
 # Somebody whose session was stolen, or who was angry, can still change their mind.
@@ -99,7 +100,8 @@ select {_COLUMNS} from privacy.erasure
 _LIST = f"select {_COLUMNS} from privacy.erasure order by requested_at desc limit $1"  # noqa: S608 (constants)
 _DUE = """
 select id from privacy.erasure
- where state in ('waiting', 'running') and begins_at <= $1 order by begins_at limit 100
+ where state = 'waiting' and begins_at <= $1 or state = 'running' and began_at <= $1 - $2::interval
+ order by begins_at limit 100
 """
 _log = logging.getLogger(__name__)
 
@@ -218,7 +220,7 @@ class Erasures:
 
     async def sweep(self) -> Sequence[UUID]:
         """Carry out what is due, each to its end; gives those that came to it."""
-        due = [row["id"] for row in await self._database.rows(_DUE, self._clock())]
+        due = [row["id"] for row in await self._database.rows(_DUE, self._clock(), SETTLED)]
         return [one for one in due if await self._carry_out(one)]
 
     async def _carry_out(self, erasure_id: UUID) -> bool:

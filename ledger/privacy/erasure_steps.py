@@ -1,10 +1,11 @@
 """The steps of an erasure: one table after the other loses its owner's rows.
 
 A step and the note that it is done are one transaction, and every step may be done twice, so
-whoever comes after a death goes on where it was.
+whoever comes after a death goes on where it was. The first one closes the account and ends what is
+left of its sessions; the others wait until what gateways still had to write of it is written.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -18,18 +19,21 @@ from ledger.privacy.owner import WITH_OWNER, Whose, condition, in_order
 
 # The table of those whose addresses the other steps go by: the last one.
 _PERSONS = "people.person"
-CLOSE_STEP = "close"
+BEGIN_STEP, CLOSE_STEP = "begin", "close"
 # What is left of a column whose row stays.
 _LEFT = {Erase.NULL: "null", Erase.PSEUDONYMISE: "'erased'"}
 _ERASED_BY = {"accounts.erase": "select accounts.erase($1)"}
 
+# Records of requests and uses of keys are written within seconds; a gateway without a database for
+# longer has lost them.
+SETTLED = timedelta(minutes=2)
 # Rows of one table in one transaction.
 _ROUND_MAX = 5000
 
 # One gateway at a time is at one erasure.
 _LOCK = "select pg_try_advisory_xact_lock(hashtextextended('privacy.erasure', 0))"
 _LOOK = """
-select account_id, requested_by, state, persons, steps from privacy.erasure
+select account_id, requested_by, state, began_at, persons, steps from privacy.erasure
  where id = $1 and state in ('waiting', 'running') and begins_at <= $2
 """
 # Those whom nothing else holds here: no other account that is open, and no work for us.
@@ -41,7 +45,10 @@ select coalesce(array_agg(m.person_id order by m.person_id), '{}') from people.m
                     where o.person_id = m.person_id and o.account_id <> m.account_id
                       and a.status <> 'closed')
 """
-_BEGIN = "update privacy.erasure set state = 'running', persons = $2 where id = $1"
+_BEGIN = """
+update privacy.erasure set state = 'running', began_at = $3, persons = $2 where id = $1
+"""
+_END_SESSIONS = "delete from people.session where account_id = $1 or person_id = any ($2)"
 _STEP = "update privacy.erasure set steps = steps || $2::text, rows = rows + $3 where id = $1"
 _COUNT = "update privacy.erasure set rows = rows + $2 where id = $1"
 _END = """
@@ -96,6 +103,8 @@ class ErasureSteps:
             )
             if under.state == "waiting":
                 return await self._begin(connection, erasure_id, under)
+            if row["began_at"] > self._clock() - SETTLED:
+                return None
             for table in in_order(self._inventory):
                 if table.name not in under.steps and table.name != _PERSONS and _touched(table):
                     await self._empty(connection, erasure_id, under, table)
@@ -106,8 +115,10 @@ class ErasureSteps:
         persons = [under.requested_by]
         if under.account_id is not None:
             persons = await connection.fetchval(_WHO_GOES, under.account_id)
-        await connection.execute(_BEGIN, erasure_id, persons)
-        return "begin"
+            await connection.execute(_CLOSE, under.account_id, self._clock())
+        await connection.execute(_BEGIN, erasure_id, persons, self._clock())
+        await connection.execute(_END_SESSIONS, under.account_id, persons)
+        return BEGIN_STEP
 
     async def _empty(
         self, connection: asyncpg.Connection, erasure_id: UUID, under: _Under, table: Table
@@ -141,7 +152,6 @@ class ErasureSteps:
         """The last of it: the addresses go in the transaction that queues the mail about it."""
         now = self._clock()
         if under.account_id is not None:
-            await connection.execute(_CLOSE, under.account_id, now)
             for statement in _ERASED_BY.values():
                 await connection.execute(statement, under.account_id)
         for row in await connection.fetch(_ADDRESSES, list(under.persons)):
@@ -165,11 +175,14 @@ def _touched(table: Table) -> bool:
 
 
 def _statement(inventory: Inventory, table: Table) -> str:
-    """What empties a table of its owner, so many rows at a time."""
-    where = f"where {condition(inventory, table)}"
+    """What empties a table of its owner, about so many rows at a time.
+
+    Rows of several partitions may stand at the same place: the condition is asked of each again.
+    """
+    where = f"where ({condition(inventory, table)})"
     if table.erase is Erase.DELETE:
         return f"""{WITH_OWNER} delete from {table.name}
-            where ctid = any (array(select ctid from {table.name} {where} limit {_ROUND_MAX}))
+            {where} and ctid = any (array(select ctid from {table.name} {where} limit {_ROUND_MAX}))
         """  # noqa: S608 (names of the inventory)
     changes = ", ".join(
         f"{column.name} = {_LEFT[column.erase]}"

@@ -26,7 +26,9 @@ async def full_life(town: Town) -> Somebody:
 
 async def erase(town: Town) -> None:
     town.clock.forward(seconds=OVER.total_seconds())
-    await town.ledger.privacy.erasures.sweep()
+    assert await town.ledger.privacy.erasures.sweep() == []
+    town.clock.forward(minutes=5)
+    assert len(await town.ledger.privacy.erasures.sweep()) == 1
 
 
 @pytest.mark.claim("C-PRIV-16")
@@ -66,6 +68,8 @@ async def test_keys_and_sessions_end_at_once_and_the_rest_in_a_week(town: Town) 
     town.clock.forward(days=6.99)
     assert await town.ledger.privacy.erasures.sweep() == []
     town.clock.forward(days=0.02)
+    assert await town.ledger.privacy.erasures.sweep() == []
+    town.clock.forward(minutes=5)
     assert await town.ledger.privacy.erasures.sweep() == [asked.id]
     assert (await town.ledger.accounts.get(somebody.account_id)).status == "closed"
 
@@ -138,6 +142,7 @@ async def test_a_death_between_any_two_steps_is_made_up_for(town: Town) -> None:
         with pytest.raises(asyncpg.PostgresError, match="dies here"):
             await dying(town, asked.id)
         step = await erasures.steps.take(asked.id)
+        town.clock.forward(minutes=5)
         if step is None:
             break
         steps.append(step)
@@ -163,6 +168,28 @@ async def dying(town: Town, erasure_id: object) -> None:
         await town.ledger.privacy.erasures.steps.take(erasure_id)  # type: ignore[arg-type]
     finally:
         await town.books.execute("drop trigger die on privacy.erasure; drop function public.die")
+
+
+async def test_rows_of_others_stay_wherever_they_stand(town: Town) -> None:
+    """In two partitions two rows are at the same place, which is how rows are deleted."""
+    one, other = await town.somebody(), await town.somebody()
+    today = town.clock().date()
+    for account_id, days in ((one.account_id, 1), (other.account_id, 2)):
+        day = today - timedelta(days=days)
+        await town.books.execute("select requests.make_days($1, $1)", day)
+        await town.books.execute(
+            "insert into requests.record (at, request_id, account_id, method, path, operation,"
+            " status, bytes_in, milliseconds, credits)"
+            " values ($1::date + interval '1 hour', gen_random_uuid(), $2, 'GET', '/', '', 200,"
+            " 0, 1, 0)",
+            *(day, account_id),
+        )
+    places = await town.books.fetch("select ctid::text from requests.record")
+    assert len({row["ctid"] for row in places}) == 1
+    await town.ledger.privacy.erasures.ask(one.account_id, one.person_id)
+    await erase(town)
+    left = await town.books.fetch("select account_id from requests.record")
+    assert [row["account_id"] for row in left] == [other.account_id]
 
 
 async def test_members_who_have_another_account_stay(town: Town) -> None:
@@ -209,9 +236,9 @@ async def test_it_is_on_record_by_numbers_alone(town: Town) -> None:
     somebody = await town.somebody()
     asked = await town.ledger.privacy.erasures.ask(somebody.account_id, somebody.person_id)
     await erase(town)
-    (action,) = [one for one in await town.ledger.actions.list() if one.action == "erase"]
-    assert str(asked.id) in action.parameters
-    assert action.outcome == "done"
+    actions = [one for one in await town.ledger.actions.list() if one.action == "erase"]
+    assert [(one.outcome, one.detail) for one in actions] == [("done", "close"), ("done", "begin")]
+    assert all(str(asked.id) in one.parameters for one in actions)
     row = await town.books.fetchrow("select * from privacy.erasure")
     assert row is not None
     assert (row["requested_by"], row["persons"]) == (None, [])
