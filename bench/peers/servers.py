@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlencode
@@ -289,9 +289,12 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     try:
         process.wait(_STOP_S)
     except subprocess.TimeoutExpired:
-        # Its group is its own: nothing else of this machine is in it.
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
+    finally:
+        # thumbor's children outlive it. Its group is its own: nobody else is in it.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 SERVERS = {"sharp": sharp, "ipx": ipx, "thumbor": thumbor, "pillow": pillow, "nginx": nginx}
