@@ -49,7 +49,8 @@ async def test_the_line_of_the_first_start_can_be_pasted_and_a_second_start_find
         account = await _get(second.url + "/v1/account", first.key)
         assert (account["name"], account["balance"]) == ("demo", 999)
         assert second.stop() == 0
-    assert {entry.name for entry in home.iterdir()} == {"pepper", "kek", "postgres", "log"}
+    kept = {"pepper", "kek", "audit-keys", "postgres", "log"}
+    assert {entry.name for entry in home.iterdir()} == kept
     assert first.key not in (home / "log").read_text()
     lines = (json.loads(line) for line in (home / "log").read_text().splitlines())
     assert {"migrated", "ready", "request", "drained", "stopped"} <= {
