@@ -1,8 +1,8 @@
 """What a zygote and its worker do, without the sandbox: `jail_probe.py FAMILY [modules|events]`.
 
 Preloads and warms the family as a zygote does, then converts everything in a forked child as a
-worker does. `modules` prints what is loaded after warming. `events` prints what Python opens or
-imports in the child; run under strace, the kernel's view follows the line with MARKER.
+worker does. It prints what is loaded after warming, and for `events` what Python opens or imports
+in the child; run under strace, the kernel's view follows the line with MARKER.
 """
 
 import os
@@ -134,8 +134,8 @@ def main(name: str, what: str) -> None:
     converters = [one for one in CONVERTERS if one.family == name]
     threads = len(list(Path("/proc/self/task").iterdir()))
     sys.stdout.write(f"threads {threads}\n")
+    sys.stdout.write(" ".join(sys.modules) + "\n")
     if what == "modules":
-        sys.stdout.write(" ".join(sys.modules))
         return
     sys.stdout.flush()
     if os.fork() == 0:

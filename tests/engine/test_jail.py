@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -48,19 +50,48 @@ _NAMES = [family.name for family in FAMILIES]
 _SELF_CONTAINED = [one.name for one in FAMILIES if not one.program and not one.reads]
 
 
-def _probe(*arguments: str, tracer: tuple[str, ...] = ()) -> str:
-    command = [*tracer, sys.executable, "-I", _PROBE, *arguments]
-    library = next(one.library for one in FAMILIES if one.name == arguments[0])
-    environment = {**os.environ, **_ENVIRONMENT, **({"LD_PRELOAD": library} if library else {})}
-    done = subprocess.run(command, capture_output=True, check=False, timeout=120, env=environment)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+class _Told(NamedTuple):
+    """What a probe printed, and what the kernel saw of it."""
+
+    threads: str
+    modules: frozenset[str]
+    # Of a family that is traced: how many conversions, what Python opened, and the calls.
+    converted: int
+    events: list[str]
+    trace: list[str]
+
+
+@functools.cache
+def _probed(family: str) -> _Told:
+    """Preload and warm the family once, for all tests."""
+    what = "events" if family in _SELF_CONTAINED else "modules"
+    command = [sys.executable, "-I", _PROBE, family, what]
+    [one] = [one for one in FAMILIES if one.name == family]
+    more = {"LD_PRELOAD": one.library} if one.library else {}
+    with tempfile.NamedTemporaryFile("r") as trace:
+        if what == "events":
+            starts = "fork,vfork" if one.limits.threads else "clone,clone3,fork,vfork"
+            traced = f"trace=%file,memfd_create,socket,{starts}"
+            command = ["strace", "-f", "-o", trace.name, "-e", traced, *command]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            timeout=120,
+            env={**os.environ, **_ENVIRONMENT, **more},
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        threads, modules, *rest = done.stdout.decode().strip().split("\n")
+        converted = int(rest[0].split()[1]) if rest else 0
+        return _Told(
+            threads, frozenset(modules.split()), converted, rest[1:], trace.read().splitlines()
+        )
 
 
 @pytest.mark.parametrize("family", _NAMES)
 @pytest.mark.claim("C-JAIL-1")
 def test_a_zygote_holds_no_forbidden_module_even_transitively(family: str) -> None:
-    loaded = _probe(family, "modules").split("\n")[1].split()
+    loaded = _probed(family).modules
     assert len(loaded) > 50
     found = {name for name in loaded if _FORBIDDEN.match(name)}
     assert {name for name in found if name.split(".")[0] not in _DRAGGED_ALONG.get(family, ())} == (
@@ -71,7 +102,7 @@ def test_a_zygote_holds_no_forbidden_module_even_transitively(family: str) -> No
 @pytest.mark.parametrize("family", _NAMES)
 def test_families_do_not_load_each_other(family: str) -> None:
     """What every process imports of every family are its declarations, and nothing of its code."""
-    loaded = set(_probe(family, "modules").split("\n")[1].split())
+    loaded = _probed(family).modules
     others = tuple(f"engine.converters.{name}." for name in _NAMES if name != family)
     assert {name for name in loaded - _declared() if name.startswith(others)} == set()
 
@@ -86,22 +117,14 @@ def _declared() -> frozenset[str]:
 
 
 @pytest.mark.parametrize("family", _SELF_CONTAINED)
-def test_after_warming_a_worker_opens_no_file_and_starts_nothing(
-    family: str, tmp_path: Path
-) -> None:
+def test_after_warming_a_worker_opens_no_file_and_starts_nothing(family: str) -> None:
     """The whole family's conversions, good and broken files, under strace and an audit hook."""
-    trace = tmp_path / "trace"
-    threads_max = next(one.limits.threads for one in FAMILIES if one.name == family)
-    starts = "fork,vfork" if threads_max else "clone,clone3,fork,vfork"
-    traced = f"trace=%file,memfd_create,socket,{starts}"
-    told = _probe(family, "events", tracer=("strace", "-f", "-o", str(trace), "-e", traced))
-    threads, converted, *events = told.strip().split("\n")
-    assert threads == "threads 1"
-    assert int(converted.split()[1]) >= len([one for one in CONVERTERS if one.family == family])
-    assert events == []
-    lines = trace.read_text().splitlines()
-    begin = next(index for index, line in enumerate(lines) if MARKER in line)
-    worker = lines[begin].split()[0]
-    calls = [line for line in lines[begin + 1 :] if re.match(rf"{worker} +\w+\(", line)]
+    told = _probed(family)
+    assert told.threads == "threads 1"
+    assert told.converted >= len([one for one in CONVERTERS if one.family == family])
+    assert told.events == []
+    begin = next(index for index, line in enumerate(told.trace) if MARKER in line)
+    worker = told.trace[begin].split()[0]
+    calls = [line for line in told.trace[begin + 1 :] if re.match(rf"{worker} +\w+\(", line)]
     tried = rf"{worker} +(?:{_TRIED.get(family, 'nothing')})"
     assert [line for line in calls if not re.match(tried, line)] == []
