@@ -20,7 +20,8 @@ PHOTO = sample("photo.png")
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def engine() -> AsyncIterator[Engine]:
-    started = await Engine.start(EngineConfig(slots=1, waiting_max=1, receivers_max=2))
+    config = EngineConfig(slots=1, waiting_max=1, receivers_max=2, started=("image",))
+    started = await Engine.start(config)
     try:
         yield started
     finally:

@@ -37,7 +37,7 @@ class Noting(Engine):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def noting() -> AsyncIterator[Noting]:
-    engine = await Noting.start(EngineConfig())
+    engine = await Noting.start(EngineConfig(started=("image",)))
     assert isinstance(engine, Noting)
     try:
         yield engine
