@@ -18,13 +18,28 @@ from gateway import state
 from gateway.errors import ReceiptInvalid
 from gateway.privacy.desk import AUDIT_KEYS
 from gateway.privacy.export import checked
+from gateway.privacy.staff import of_staff, reads_account
 from gateway.receipt_keys import ReceiptKeys
+from gateway.routes import ROUTES
 from ledger.people.roles import Role, StaffRole
 from tests.gateway.persons import PASSWORD, House, Somebody, open_house
 from tests.postgres import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+# Who adds an address for staff decides here, or names the account in it as `account_id`.
+READ_WITHOUT = {
+    "listStaffTickets": "what people wrote to us, to be read by us",
+    "getStaffTicket": "what somebody wrote to us, to be read by us",
+    "listIncidents": "our own records",
+    "getIncident": "our own records",
+    "getSuspensions": "what we ourselves decided, and why",
+    "listBillingEvents": "orders that we could not book, by numbers",
+    "listDebts": "orders, by numbers",
+    "listErasures": "numbers and deadlines",
+    "listRetentionRuns": "counts of rows",
+    "showAudit": "what we ourselves did",
+}
 REASON = "ticket T-1: the key does not work"
 
 
@@ -228,6 +243,14 @@ async def test_staff_look_into_an_account_with_a_reason_that_its_owner_reads(
     assert told.fields["reason"] == REASON
     house.clock.forward(minutes=31)
     assert (await staff.ask("GET", place)).status == 403
+
+
+@pytest.mark.claim("C-PRIV-10")
+async def test_whatever_staff_read_takes_an_access_or_has_a_reason_not_to() -> None:
+    reading = {row.name for row in ROUTES if of_staff(row) and row.method == "GET"}
+    under_an_access = {row.name for row in ROUTES if reads_account(row)}
+    assert under_an_access == {"showAccount"}
+    assert reading - under_an_access == READ_WITHOUT.keys()
 
 
 async def test_staff_give_access_back_and_nobody_elses(house: House) -> None:
