@@ -77,6 +77,24 @@ async def test_records_of_requests_are_gone_after_90_days(town: Town, days: int,
     assert await town.books.fetchval("select count(*) from requests.record") == left
 
 
+@pytest.mark.claim("C-PRIV-2")
+async def test_messages_to_us_are_gone_after_24_months(town: Town) -> None:
+    """Months of the calendar: what is 24 of them old today goes tomorrow."""
+    for months, ticket in ((24, "T-0000000000"), (25, "T-0000000001")):
+        await town.books.execute(
+            "with old as (select $2::timestamptz - make_interval(months => $3)"
+            "                    + interval '1 hour' as at),"
+            " ticket as (insert into support.ticket (id, address, subject, created_at, updated_at)"
+            "            select $1, 'a@b.example', 'hello', at, at from old)"
+            " insert into support.message (ticket_id, seq, author, text, at)"
+            " select $1, 1, 'customer', 'hello', at from old",
+            *(ticket, town.clock(), months),
+        )
+    await town.ledger.privacy.retention.sweep()
+    left = await town.books.fetch("select ticket_id from support.message")
+    assert [row["ticket_id"] for row in left] == ["T-0000000000"]
+
+
 async def test_several_gateways_do_it_once(town: Town) -> None:
     retention = town.ledger.privacy.retention
     all_runs = await asyncio.gather(*(retention.sweep() for _ in range(4)))
@@ -95,6 +113,19 @@ async def test_what_an_operator_shortens_is_kept_as_short(town: Town) -> None:
     retention = town.ledger.privacy.retention
     assert retention.says("files") == "3 hours at the most"
     assert retention.says("deliveries") == "7 days"
+
+
+def test_what_has_a_limit_and_no_age_goes_with_what_has_one(town: Town) -> None:
+    inventory = town.ledger.privacy.inventory
+    ageless = {
+        table.name
+        for table in inventory.tables.values()
+        if inventory.retention[table.retention].keeps and table.age is None
+    }
+    # The books go with their account (credits.purge), messages with their ticket.
+    assert ageless == {
+        *("credits.entry", "accounts.profile", "billing.purchase", "support.message"),
+    }
 
 
 def test_everything_that_removes_rows_in_its_own_way_is_known(town: Town) -> None:
