@@ -283,6 +283,17 @@ class _Moment(Collector):
             ("ephemera_mail_lag_seconds", "Age of the mail that waits longest.", fill.lag_s),
         ):
             yield GaugeMetricFamily(name, meaning, value=value)
+        writer = self._ledger.requests.writer
+        yield GaugeMetricFamily(
+            "ephemera_request_records_waiting",
+            "Records of requests that are not written yet.",
+            value=writer.waiting,
+        )
+        yield CounterMetricFamily(
+            "ephemera_request_records_dropped",
+            "Records of requests that were dropped: the queue was full, or they were refused.",
+            value=writer.dropped,
+        )
         waiting = self._ledger.support.sweeper.waiting
         for name, meaning, value in (
             ("ephemera_tickets_open", "Tickets that wait for an answer.", waiting.open_tickets),

@@ -7,13 +7,11 @@ customer wrote is in a record.
 
 import ipaddress
 import time
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
 from aiohttp import web
 
-from engine.job import Job
 from gateway import state
 from gateway.addresses import Address, client_address
 from gateway.endpoint import Endpoint
@@ -51,13 +49,6 @@ def note(
             _network(client_address(request), config.address),
         )
     )
-
-
-def operation_of(jobs: Sequence[Job]) -> str:
-    """What a request converts, as keys name it: source/target:operation; `steps` of several."""
-    first, last = jobs[0], jobs[-1]
-    operation = first.converter.rpartition(".")[2] if len(jobs) == 1 else "steps"
-    return f"{first.sources[0] if first.sources else '-'}/{last.target}:{operation}"
 
 
 def _charged(request: web.Request, trail: Trail | None) -> int:

@@ -35,9 +35,9 @@ from gateway import (
 from gateway.asked import FILE, Asked, options_of, stored_s_of
 from gateway.errors import MediaTypeUnsupported, RequestMalformed
 from gateway.manifest import Item, Manifest
+from gateway.operation_names import operation_of
 from gateway.operations import WALL_S_MAX
 from gateway.pricing import demand, price
-from gateway.records import operation_of
 from gateway.stages import Stage, Trail
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Wiper

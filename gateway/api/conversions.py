@@ -18,9 +18,9 @@ from gateway import downloads, intake, permits, price_limit, state, storing, upl
 from gateway.api import tasks
 from gateway.connections import delivering
 from gateway.intake import Intake
+from gateway.operation_names import operation_of
 from gateway.pricing import price
 from gateway.stages import Stage
-from gateway.records import operation_of
 from gateway.tasks import submitting
 from gateway.tasks.asked import wants_task
 from gateway.wiping import Wiper
@@ -47,9 +47,9 @@ async def convert(request: web.Request) -> web.StreamResponse:
             trail.reached(Stage.READ)
             # A line that is full would refuse after the debit: a refund, and two entries for it.
             engine.check_room(taken.job.family, account=str(caller.account_id))
+            trail.operation = operation_of([taken.job])
             permits.check(caller.terms, [taken.job])
             trail.reached(Stage.PLANNED)
-            trail.operation = operation_of([taken.job])
 
             trail.reached(Stage.DEBITING)
             async with ledger.debit(

@@ -16,8 +16,8 @@ from gateway import downloads, idempotency, intake, permits, price_limit, state,
 from gateway.asked import FILE, Asked, options_of
 from gateway.errors import MediaTypeUnsupported
 from gateway.gathering import gathered
+from gateway.operation_names import operation_of
 from gateway.pricing import INSPECTION
-from gateway.records import operation_of
 from gateway.stages import Stage
 from gateway.uploads import Upload
 from gateway.wiping import Wiper

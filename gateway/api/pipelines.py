@@ -35,10 +35,10 @@ from gateway.api import conversions
 from gateway.asked import FILE, LIFETIME, STORE, Asked, stored_s_of
 from gateway.gathering import gathered
 from gateway.intake import Intake
+from gateway.operation_names import operation_of
 from gateway.operations import WALL_S_MAX
 from gateway.pricing import price_of_steps
 from gateway.receipts import told_options
-from gateway.records import operation_of
 from gateway.stages import Stage
 from gateway.uploads import Hold
 from gateway.wiping import Wiper

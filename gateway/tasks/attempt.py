@@ -7,6 +7,7 @@ results are taken back where their block fails.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
@@ -20,6 +21,7 @@ from engine.passage import Delivery
 from engine.pipeline import Pipeline
 from gateway.asked import DELIVER_TO
 from gateway.connections.places import place_of
+from gateway.operation_names import operation_of
 from gateway.pricing import demand, price, price_of_steps
 from gateway.stages import Stage, Trail
 from gateway.tasks import results
@@ -64,8 +66,12 @@ class Attempt:
         self.request = request
         self.stage = "starting"
         self.progress = 0.0
-        # What is tried, once that is known.
+        # What is tried, of how many bytes and for how many credits, once that is known.
         self.converter = ""
+        self.operation = ""
+        self.bytes_in = 0
+        self.credits = 0
+        self.began = time.monotonic()
         # Somebody else decided: cancelled, or another attempt runs.
         self.lost = False
         # Its end is recorded.
@@ -113,6 +119,8 @@ class Workshop:
             trail.reached(Stage.READ)
             plan = _planned(request, uploads)
             attempt.converter = plan.jobs[0].converter
+            attempt.operation = operation_of(plan.jobs)
+            attempt.bytes_in = sum(len(one.body) for one in uploads)
             self._parts.permit(request.terms, plan.jobs)
             for job in plan.jobs:
                 self._engine.check_room(job.family, account=str(claimed.account_id))
@@ -127,7 +135,7 @@ class Workshop:
                         terms=request.terms,
                     )
                 )
-                trail.credits = debit.credits
+                trail.credits = attempt.credits = debit.credits
                 trail.reached(Stage.DEBITED)
                 attempt.at("converting")
                 trail.reached(Stage.CONVERTING)

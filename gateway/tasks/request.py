@@ -48,6 +48,8 @@ class TaskRequest(msgspec.Struct, frozen=True, kw_only=True):
     inline: bool = False
     # On what terms its account pays, by the key that asked.
     terms: Terms = PAYING
+    # That key, for the records; None: somebody who had signed in.
+    key_id: str | None = None
     # What its client lets it cost.
     credits_max: int | None = None
 

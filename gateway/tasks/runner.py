@@ -30,6 +30,7 @@ from gateway.errors import (
     TaskInstanceLost,
     TaskTimedOut,
 )
+from gateway.tasks import recording
 from gateway.tasks.attempt import Attempt, TaskLost, Unfetched, Workshop
 from gateway.tasks.held import Held
 from gateway.tasks.parts import Parts
@@ -74,6 +75,7 @@ class Runner:
         self.held = Held(parts.memory, self._config.memory_bytes_max)
         self.watch = Watch(self._ledger)
         self._workshop = Workshop(parts, self.held)
+        self._records = parts.settings.records.keep
         self._attempts: dict[UUID, Attempt] = {}
         self._wake = asyncio.Event()
         self._beat = asyncio.Event()
@@ -210,6 +212,8 @@ class Runner:
             await uninterrupted(self._failed(attempt, error))
         else:
             self._metrics.task_ended(State.SUCCEEDED)
+            if self._records:
+                recording.note(self._ledger.requests, attempt, 200, credits=attempt.credits)
             self.held.free(claimed.account_id, claimed.id)
 
     async def _run(self, attempt: Attempt) -> None:
@@ -252,6 +256,9 @@ class Runner:
         since = (State.RUNNING, State.SUCCEEDED) if attempt.resting else (State.RUNNING,)
         if await self._workshop.known(attempt, end, since) == "done":
             self._metrics.task_ended(end.state)
+            if self._records:
+                status = problems.kind_of(error).status
+                recording.note(self._ledger.requests, attempt, status, credits=0)
             log.info(
                 "task",
                 account_id=claimed.account_id,

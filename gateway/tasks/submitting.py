@@ -141,6 +141,7 @@ async def _queue(request: web.Request, asked: TaskAsked, taken: Taken, task_id: 
         timeout_s=asked.timeout_s,
         deliver_to=str(asked.deliver_to) if asked.deliver_to else None,
         terms=caller.terms,
+        key_id=None if state.PERSON in request else caller.key_id,
         credits_max=price_limit.limit_of(request),
     )
     key = None

@@ -159,3 +159,28 @@ async def test_an_operator_keeps_whole_addresses_none_or_no_records(service: Ser
             await other.ask("GET", "/v1/account", headers=customer.headers)
             await _recorded(service, customer, len(kept))
             assert [one["address"] for one in await _records(service, customer)] == kept
+
+
+async def test_a_task_is_a_record_of_its_own_with_what_it_cost(
+    service: Service, customer: Customer
+) -> None:
+    submitted = await service.ask(
+        "POST", "/v1/tasks/png/webp", data=picture(), headers=customer.headers
+    )
+    assert submitted.status == 202
+    await _recorded(service, customer, 2)
+    task, asked = await _records(service, customer)
+    assert (asked["method"], asked["status"], asked["credits"]) == ("POST", 202, 0)
+    assert (task["method"], task["path"], task["status"]) == ("TASK", "/v1/tasks/{id}", 200)
+    assert (task["operation"], task["credits"], task["bytes_in"]) == (
+        "png/webp:convert",
+        1,
+        len(picture()),
+    )
+    assert task["key"] == customer.key[9:21]
+
+
+async def test_figures_say_how_many_records_wait_and_were_dropped(service: Service) -> None:
+    page = (await service.ask("GET", "/metrics")).body.decode()
+    assert "ephemera_request_records_waiting " in page
+    assert "ephemera_request_records_dropped_total 0.0" in page

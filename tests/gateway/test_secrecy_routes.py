@@ -93,7 +93,8 @@ async def test_a_canary_in_every_place_of_every_address_is_found_nowhere(
     counted: dict[int, int] = {}
     with private_home() as home:
         async with postgres.database() as name:
-            with serving(home, "--database-url", postgres.dsn(name), **TEST_MODE) as service:
+            arguments = ("--database-url", postgres.dsn(name))
+            with serving(home, *arguments, **TEST_MODE) as service:  # type: ignore[arg-type]
                 assert service.key
                 async with _house(service.url, postgres.dsn(name), home) as house:
                     staff = await _staff(house)

@@ -42,8 +42,8 @@ from gateway.compat.convertapi.parameters.resolve import resolve
 from gateway.compat.convertapi.parameters.table import WILD
 from gateway.compat.convertapi.visitors import network_of
 from gateway.errors import MethodNotAllowed
+from gateway.operation_names import operation_of
 from gateway.pricing import price, price_of_steps
-from gateway.records import operation_of
 from gateway.stages import Stage
 from gateway.uploads import Hold, Upload
 from gateway.wiping import Wiper

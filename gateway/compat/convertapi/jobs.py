@@ -162,6 +162,7 @@ def _task(
         called=extension,
         inline=not general.store,
         terms=asked[state.CALLER].terms,
+        key_id=asked[state.CALLER].key_id,
     )
 
 
