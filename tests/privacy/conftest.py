@@ -44,8 +44,9 @@ class Somebody(msgspec.Struct, frozen=True, kw_only=True):
 class Town:
     """A ledger, its clock, and those who live there."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, books: asyncpg.Connection) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, books: asyncpg.Connection, dsn: str) -> None:
         self.ledger = ledger
+        self.dsn = dsn
         self.clock = clock
         self.books = books
         self._numbers = count(1)
@@ -78,6 +79,6 @@ async def town(server: Server) -> AsyncIterator[Town]:
         settings = LedgerSettings(dsn=server.dsn(name), pepper=PEPPER, keks=(KEK,))
         books = await asyncpg.connect(dsn=server.admin(name))
         async with Ledger.connect(settings, clock=clock) as ledger:
-            yield Town(ledger, clock, books)
+            yield Town(ledger, clock, books, settings.dsn)
             assert await ledger.audit() == []
         await books.close()

@@ -1,7 +1,10 @@
 """An erasure: everything that names somebody goes, in whatever pieces, and the books stay."""
 
 import asyncio
+import signal
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -9,8 +12,9 @@ import pytest
 from ledger.errors import AccountFrozen, ErasureKnown, ErasureUnknown, OwnerWanted
 from ledger.people.roles import Role
 from ledger.privacy.erasure import COOLING_OFF, FINISHED_WITHIN
-from tests.privacy.conftest import NAME, Somebody, Town
+from tests.privacy.conftest import KEK, NAME, PEPPER, Somebody, Town
 
+ROOT = Path(__file__).parents[2]
 OVER = COOLING_OFF + timedelta(seconds=1)
 SENT = "update mail.letter set state = 'sent', content = null, ended_at = now()"
 
@@ -154,6 +158,30 @@ async def test_a_death_between_any_two_steps_is_made_up_for(town: Town) -> None:
     assert await town.found(somebody.address, NAME) == {}
     (proof,) = await erasures.list()
     assert (proof.state, proof.account_id) == ("done", somebody.account_id)
+
+
+@pytest.mark.claim("C-PRIV-16")
+async def test_processes_that_are_killed_one_after_the_other_come_to_the_end(town: Town) -> None:
+    somebody = await full_life(town)
+    asked = await town.ledger.privacy.erasures.ask(somebody.account_id, somebody.person_id)
+    steps: list[str] = []
+    hours = 7 * 24 + 1
+    for count in (1, 3, 2, 7):
+        said = [town.dsn, PEPPER.hex(), KEK.hex(), str(asked.id), str(hours), str(count)]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.privacy.dying", *said),
+            stdout=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+        )
+        printed, _ = await process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        steps += printed.decode().split()
+        hours += 1
+    town.clock.forward(hours=hours)
+    assert await town.ledger.privacy.erasures.sweep() == [asked.id]
+    assert len(steps) == len(set(steps)) == 13
+    await town.books.execute(SENT)
+    assert await town.found(somebody.address, NAME) == {}
 
 
 async def dying(town: Town, erasure_id: object) -> None:
