@@ -17,8 +17,14 @@ from tests.system.client import Client
 
 PEPPER = b"a pepper for tests, not a secret"
 KEK = b"an envelope key, also no secret."
-# A line short enough to overflow, and a log that says why a conversion failed.
-SETTINGS = {"EPHEMERA__ENGINE__WAITING_MAX": "8", "EPHEMERA__LOG__LEVEL": "info"}
+# One family, for services of which no test asks more: the others boot when they are asked for.
+PICTURES = {"EPHEMERA__ENGINE__STARTED": "image"}
+# Two families, a line short enough to overflow, and a log that says why a conversion failed.
+SETTINGS = {
+    "EPHEMERA__ENGINE__STARTED": "image,photo",
+    "EPHEMERA__ENGINE__WAITING_MAX": "8",
+    "EPHEMERA__LOG__LEVEL": "info",
+}
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

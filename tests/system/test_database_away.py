@@ -17,6 +17,7 @@ from tests.gateway.samples import noise, opened, picture
 from tests.postgres import private_home
 from tests.system import processes
 from tests.system.client import Client, settled
+from tests.system.conftest import PICTURES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -74,7 +75,7 @@ async def test_while_the_ledger_is_away_new_ones_are_refused_and_running_ones_en
     home: Path,
 ) -> None:
     async with _database() as database:
-        settings = {
+        settings = PICTURES | {
             "EPHEMERA__LEDGER__DSN": database.dsn,
             "EPHEMERA__LEDGER__DEMO_CREDITS": str(CREDITS),
         }

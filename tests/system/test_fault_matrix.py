@@ -64,7 +64,7 @@ async def _around(
         limits=limits,
         level="strict",
     )
-    engine = await Engine.start(EngineConfig(slots=slots, spares=4))
+    engine = await Engine.start(EngineConfig(slots=slots, spares=2, started=(FAMILY.name,)))
     try:
         await _renewed(engine, order)
         async with listening(engine, ledger) as service:

@@ -18,6 +18,7 @@ from bench.service import Service, started
 from gateway.stages import Stage
 from tests.gateway.samples import opened, picture
 from tests.system.client import PATIENCE_S, Answer, Client, settled
+from tests.system.conftest import PICTURES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,7 +27,7 @@ FILES = 60
 AT_ONCE = 12
 # Each life converts some files before it ends, and ends with others at every other stage.
 DEATHS = [(stage, 6) for stage in (Stage.DEBITED, Stage.CONVERTED, Stage.DELIVERED, Stage.SETTLED)]
-SETTINGS = {
+SETTINGS = PICTURES | {
     "EPHEMERA__SERVER__PORT": "0",
     "EPHEMERA__LEDGER__LEASE_S": "1",
     "EPHEMERA__LEDGER__DEMO_CREDITS": str(CREDITS),

@@ -12,6 +12,7 @@ from bench import books
 from bench.service import Service, started
 from tests.gateway.samples import picture
 from tests.system.client import PATIENCE_S, Answer, Client, settled
+from tests.system.conftest import PICTURES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,7 +42,7 @@ async def test_ten_times_more_than_it_can_do_is_refused_and_the_rest_is_done(
 
 
 async def test_a_stop_under_load_leaves_nobody_without_an_answer(home: Path) -> None:
-    settings = {"EPHEMERA__LEDGER__DEMO_CREDITS": str(CREDITS)}
+    settings = PICTURES | {"EPHEMERA__LEDGER__DEMO_CREDITS": str(CREDITS)}
     async with started(home, settings) as service:
         assert service.process is not None
         crowd = Crowd(service)

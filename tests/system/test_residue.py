@@ -14,6 +14,7 @@ import pytest
 from bench import memory, residue
 from bench.service import Service, started
 from tests.system.client import Client
+from tests.system.conftest import PICTURES
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -48,7 +49,7 @@ async def test_no_process_remembers_an_upload_or_its_result(
 
 
 async def test_a_gateway_that_does_not_wipe_is_found_out(home: Path) -> None:
-    async with started(home, program=(sys.executable, "-c", CARELESS)) as careless:
+    async with started(home, PICTURES, program=(sys.executable, "-c", CARELESS)) as careless:
         for way in residue.WAYS:
             left = await _left(careless, way, "200 KB")
             assert left["gateway"] > 100, way.name

@@ -14,6 +14,7 @@ import pytest_asyncio
 from bench import residue
 from bench.service import Service, running_service
 from tests.gateway.origins import HERE, Authority, file, serving
+from tests.system.conftest import PICTURES
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -44,7 +45,7 @@ async def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def fetching(authority: Authority) -> AsyncIterator[Service]:
-    settings = {
+    settings = PICTURES | {
         "EPHEMERA__FETCH__ENABLED": "true",
         "EPHEMERA__FETCH__ALLOW": HERE[0],
         "EPHEMERA__FETCH__PORTS": "",
