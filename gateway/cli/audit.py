@@ -70,7 +70,8 @@ def verify(
         complain(f"{heads} cannot be read as what `ephemera audit heads` prints: {error}")
         return Exit.NO_INPUT
     chain, signed = run(_verify(source, noted, exported))
-    print(f"{chain.records} records, {len(signed)} signed heads, head {chain.head or 'none'}")
+    print(f"{chain.records} records, head {chain.head or 'none'}")
+    print(f"{len(signed)} signed heads, {len(exported)} compared with what was printed")
     for seq in chain.broken:
         complain(f"the chain breaks at record {seq}: it, or the one before it, was changed")
     if chain.holds is False:
