@@ -165,11 +165,13 @@ async def _admit(request: web.Request) -> None:
         _check_operator(request)
     elif endpoint.access is Access.ADMIN:
         request[state.OPERATOR] = _operator(request)
+    if endpoint.uploads:
+        # Before its bytes are counted: what is never taken in is no use of anybody's share.
+        uploads.check_head(request, request.app[state.SETTINGS].upload)
     guard.admit(request, endpoint)
     trail.reached(Stage.AUTHENTICATED)
     if endpoint.uploads:
         request.app[state.DOOR].check()
-        uploads.check_head(request, request.app[state.SETTINGS].upload)
     if endpoint.check is not None:
         endpoint.check(request)
 

@@ -101,11 +101,11 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def list_entries(request: web.Request) -> web.StreamResponse:
     """`GET /v1/account/entries`: a page, or everything as CSV."""
     before = whole_of(request, "cursor", 0) or None
-    if _wants_csv(request):
-        return await _stream_csv(request, before)
     limit = whole_of(request, "limit", LIMIT)
     if not 1 <= limit <= LIMIT_MAX:
         raise RequestMalformed(f"limit is a whole number from 1 to {LIMIT_MAX}")
+    if _wants_csv(request):
+        return await _stream_csv(request, before)
     account_id = request[state.CALLER].account_id
     # One more than asked for says whether there is another page.
     entries = await request.app[state.LEDGER].entries(

@@ -305,15 +305,6 @@ async def test_what_cannot_be_stored_is_refused(service: Service, customer: Cust
         (await upload(service, customer, b"x", form), "media-type-unsupported"),
         (await upload(service, customer, b"x", name="a"), "option-invalid"),
         (await service.convert("png/webp", b"x", customer, file=file), "malformed-request"),
-        (
-            await service.ask(
-                "POST",
-                "/v1/batch/png/webp?store=true",
-                data=b"--x--",
-                headers=customer.headers | form,
-            ),
-            "option-invalid",
-        ),
     ):
         assert reply.json["code"] == code
     assert await service.kinds(customer) == []

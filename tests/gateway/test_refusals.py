@@ -151,7 +151,7 @@ async def test_a_full_waiting_line_says_when_to_come_back(
         ("GET", "/", 404, "not-found"),
         ("GET", "/v1/nothing", 404, "not-found"),
         ("GET", "/v1/convert/png/webp", 405, "method-not-allowed"),
-        ("DELETE", "/v1/account", 405, "method-not-allowed"),
+        ("DELETE", "/v1/formats", 405, "method-not-allowed"),
         ("PATCH", "/v1/account", 405, "method-not-allowed"),
         ("GET", "/problems/nonsense", 404, "not-found"),
     ],

@@ -169,7 +169,7 @@ async def test_an_entry_with_a_balance_below_zero_is_refused(
         "delete from credits.entry where seq = 1",
         "truncate credits.entry",
         "delete from credits.account",
-        "truncate credits.account",
+        "truncate credits.account cascade",
     ],
 )
 @pytest.mark.usefixtures("account")
