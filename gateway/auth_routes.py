@@ -136,10 +136,23 @@ AUTH_ROUTES: tuple[Endpoint, ...] = (
         answer=page(auth.SignedInPage, _SIGNED_IN, 201),
         problems=(*_CHOSEN, ledger.AddressKnown, ledger.MembersExceeded),
     ),
+    Endpoint(
+        method="GET",
+        path="/v1/auth/signin",
+        handler=auth.begin_sign_in,
+        access=Access.PUBLIC,
+        permission=Permission.NONE,
+        name="beginSignIn",
+        tag=TAG,
+        summary="A proof of work for a sign-in that would have to wait",
+        description="Only where the answer was 429 (`too-many-tries`): somebody guesses at the same"
+        " address from elsewhere.",
+        answers=(page(auth.SignInPage, "To be solved, and sent along."),),
+    ),
     _open(
         *("/v1/auth/signin", auth.sign_in, "signIn", "Sign in", auth.SignIn),
         answer=page(auth.SignedInPage, _SIGNED_IN),
-        problems=_PROVED,
+        problems=(*_PROVED, gateway.ProofRefused),
         description="Keep `device` and send it with the next sign-in from here: then strangers who"
         " guess at your password cannot keep you waiting.",
     ),

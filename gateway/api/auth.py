@@ -17,7 +17,7 @@ from gateway.api.keys import moment
 from gateway.json_body import body_of
 from gateway.people.desk import PeopleDesk, Proof, SignedIn
 from gateway.people.texts import Address, Name, address_of, name_of
-from gateway.proof_of_work import PROOF_CHARS_MAX, Challenge
+from gateway.proof_of_work import HARDNESS, PROOF_CHARS_MAX, Challenge
 from ledger.people.person import Begun, Client
 from ledger.people.secret import network_of
 from ledger.people.sessions import CLIENT_CHARS_MAX, LIFETIME, ends_at
@@ -26,6 +26,9 @@ from ledger.people.sessions import CLIENT_CHARS_MAX, LIFETIME, ends_at
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
 # Which form a proof of work is for.
 _FORM = "sign-up"
+_SIGN_IN = "sign-in"
+# A second or two in a browser: a person waits for it once, and a guess is not worth it.
+SIGN_IN_HARDNESS = 4 * HARDNESS
 LinkText = Annotated[str, Meta(min_length=1, max_length=200)]
 Code = Annotated[str, Meta(min_length=6, max_length=20)]
 RecoveryCode = Annotated[str, Meta(min_length=16, max_length=40)]
@@ -66,6 +69,15 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     recovery_code: RecoveryCode | None = None
     # `device` of an earlier sign-in from here: strangers' guesses then keep nobody out.
     device: Annotated[str, Meta(max_length=100)] | None = None
+    # Of the challenge of GET /v1/auth/signin, where so many guess that one would have to wait.
+    proof: Annotated[str, Meta(max_length=PROOF_CHARS_MAX)] = ""
+
+
+class SignInPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign-in may bring along when there are too many tries."""
+
+    # To be solved, and sent along as `proof`.
+    challenge: Challenge
 
 
 class AddressAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,10 +178,23 @@ async def accept_as_new(request: web.Request) -> web.StreamResponse:
     )
 
 
+async def begin_sign_in(request: web.Request) -> web.StreamResponse:
+    """`GET /v1/auth/signin`: a challenge, for somebody whom others' guesses keep waiting."""
+    work = request.app[state.PROOF_OF_WORK]
+    return answer(SignInPage(challenge=work.challenge(_SIGN_IN, SIGN_IN_HARDNESS)))
+
+
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """`POST /v1/auth/signin`."""
     asked = await body_of(request, SignIn)
-    proof = Proof(password=asked.password, code=asked.code, recovery_code=asked.recovery_code)
+    if asked.proof:
+        await request.app[state.PROOF_OF_WORK].check(asked.proof, _SIGN_IN, trap=timedelta())
+    proof = Proof(
+        password=asked.password,
+        code=asked.code,
+        recovery_code=asked.recovery_code,
+        worked=bool(asked.proof),
+    )
     return _signed_in(
         await desk_of(request).sign_in(
             address_of(asked.address), proof, asked.device, client_of(request)

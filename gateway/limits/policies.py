@@ -184,6 +184,15 @@ SIGN_IN_ALL = Policy(
     closed=True,
     reason="half of what the hashing of a small machine can do, so that a flood is not all it does",
 )
+SIGN_IN_PROOF = Policy(
+    name="sign-in-proof",
+    subject=Subject.LOGIN,
+    quota=10,
+    window_s=10 * MINUTE_S,
+    closed=True,
+    reason="with a proof of work a stranger passes the two limits above, so that guesses from "
+    "everywhere do not keep somebody out who knows the password; a guess then costs seconds",
+)
 SIGN_IN_DEVICE = Policy(
     name="sign-in-device",
     subject=Subject.DEVICE,
@@ -278,7 +287,7 @@ CONTACT_NETWORK = Policy(
 POLICIES: tuple[Policy, ...] = (
     *(ANONYMOUS, REFUSED_KEYS, SESSION_REQUESTS),
     *(KEY_REQUESTS, ACCOUNT_REQUESTS, ACCOUNT_BYTES, ACCOUNT_CONCURRENCY),
-    *(SIGN_IN_NETWORK, SIGN_IN_ADDRESS, SIGN_IN_PAIR, SIGN_IN_ALL, SIGN_IN_DEVICE),
+    *(SIGN_IN_NETWORK, SIGN_IN_PAIR, SIGN_IN_ADDRESS, SIGN_IN_ALL, SIGN_IN_PROOF, SIGN_IN_DEVICE),
     *(SECOND_FACTOR, STEP_UP, LINK_NETWORK),
     *(SIGN_UP_NETWORK, SIGN_UP_ADDRESS, RESET_NETWORK, RESET_ADDRESS, CHANGE_ADDRESS, INVITE),
     CONTACT_NETWORK,

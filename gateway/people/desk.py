@@ -45,6 +45,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     password: str
     code: str | None = None
     recovery_code: str | None = None
+    # A proof of work came along, and is right.
+    worked: bool = False
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +134,7 @@ class PeopleDesk:
         self, address: str, proof: Proof, device: str | None, client: Client
     ) -> SignedIn:
         shown = _device(device)
-        credentials, known = await self._looked_up(address, shown, client)
+        credentials, known = await self._looked_up(address, shown, client, worked=proof.worked)
         checked = await self.passwords.check(proof.password, credentials)
         if credentials is None or not checked.right or credentials.person.suspended_at:
             raise SignInRefused("the address or the password is wrong")
@@ -240,11 +242,11 @@ class PeopleDesk:
         return await self.people.links.look(text)
 
     async def _looked_up(
-        self, address: str, device: Shown | None, client: Client
+        self, address: str, device: Shown | None, client: Client, *, worked: bool
     ) -> tuple[Credentials | None, bool]:
         """Who is meant, and whether from a device of theirs; the try is counted."""
         if device is None:
-            await self._count_stranger(address, client)
+            await self._count_stranger(address, client, worked=worked)
             return await self.people.persons.credentials(address), False
         credentials = await self.people.persons.credentials(address)
         # Asked also where there is nobody: one round trip more would tell that there is somebody.
@@ -253,13 +255,16 @@ class PeopleDesk:
         if known:
             await self.throttle.hit(policies.SIGN_IN_DEVICE, device.hash.hex())
         else:
-            await self._count_stranger(address, client)
+            await self._count_stranger(address, client, worked=worked)
         return credentials, known
 
-    async def _count_stranger(self, address: str, client: Client) -> None:
+    async def _count_stranger(self, address: str, client: Client, *, worked: bool) -> None:
         alias = self._alias(address)
         await self.throttle.hit_network(policies.SIGN_IN_NETWORK, client.network)
         await self.throttle.hit(policies.SIGN_IN_PAIR, f"{alias} {client.network}")
+        if worked:  # what others use up, from wherever, is not in the way then
+            await self.throttle.hit(policies.SIGN_IN_PROOF, alias)
+            return
         await self.throttle.hit(policies.SIGN_IN_ADDRESS, alias)
         # Last, so that a flood at one address uses up nothing of what all have together.
         await self.throttle.hit(policies.SIGN_IN_ALL, "")

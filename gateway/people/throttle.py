@@ -7,9 +7,10 @@
     from a known device        is counted for that device alone
 
 So a thousand machines that guess at one address are let through a handful of times, then once a
-minute; its owner signs in meanwhile with a device that signed in before, or becomes one by setting
-the password anew. Every attempt counts before its password is looked at, right or wrong, known
-address or not: an answer tells nothing, and a hundred at once are a hundred.
+minute; its owner signs in meanwhile with a device that signed in before, becomes one by setting the
+password anew, or does a proof of work, which is counted apart. Every attempt counts before its
+password is looked at, right or wrong, known address or not: an answer tells nothing, and a hundred
+at once are a hundred.
 
 The quotas stand in `gateway/limits/policies.py`. Whatever names somebody is a keyed hash before it
 is a subject.
@@ -33,7 +34,8 @@ class Throttle:
         if not verdict.allowed:
             raise TooManyTries(
                 "too many tries; wait a little, sign in from a device that you have signed in"
-                " from before, or set your password anew by mail",
+                " from before, with a proof of work (GET /v1/auth/signin), or set your password"
+                " anew by mail",
                 retry_after_s=verdict.retry_after_s,
             )
 
