@@ -22,11 +22,12 @@ run: setup ## start the service on 127.0.0.1:8080 with its own PostgreSQL (ARGS=
 test: setup-dev ## run all tests (ARGS="-k name" …)
 	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: setup-dev ## formatter, linter, types, import contracts
+check: setup-dev ## formatter, linter, types, import contracts, security findings
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(PY) -m tests.judged
 
 format: setup-dev ## let the formatter and the linter mend what they can
 	@$(VENV)/bin/ruff format .
