@@ -37,7 +37,7 @@ _touchstone: list[Buffer] = []
 
 
 def warm() -> None:
-    """Convert each format to each, with each encoding and packing; fail once where files do."""
+    """Read and write each format, with each encoding and packing; fail once where files do."""
     samples = _samples()
     locked = io.BytesIO()
     ooxml.OOXMLFile(io.BytesIO(samples["xlsx"])).encrypt(_SECRET, locked)
@@ -46,7 +46,9 @@ def warm() -> None:
         _attempt(locked.getvalue(), "ooxml-encrypted", "csv", options)
     for converter in CONVERTERS:
         for source in converter.sources:
-            for target in converter.targets:
+            # Between them is a table: a reader knows nothing of the writer, but for its types.
+            typed = source in {"csv", "json", "xlsx", "parquet"}
+            for target in converter.targets if typed else converter.targets[:1]:
                 _attempt(samples[source], source, target, DataOptions())
             _attempt(samples[source][: len(samples[source]) // 2], source, "json", DataOptions())
     for encoding in get_args(Encoding):

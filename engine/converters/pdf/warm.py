@@ -4,7 +4,6 @@ A worker can open no file: what a library would load at first use has to be used
 """
 
 import io
-from itertools import product
 
 from PIL import Image
 
@@ -16,6 +15,8 @@ from engine.converters.pdf.content import warm as content
 from engine.converters.raster.sources import STILLS
 from engine.job import Bounds, Buffer
 
+# What pages make of a picture goes by its mode, whatever file it came in.
+_MODES = ("1", "L", "RGB", "RGBA", "CMYK")
 # What a spare is touched with, made before the fork.
 _touchstone: list[Buffer] = []
 
@@ -24,10 +25,11 @@ def warm() -> None:
     """Run everything of the family once."""
     content.warm()  # first: it decides where pdfium finds typefaces
     _touchstone.append(operations.warm())
-    for source, mode in product(
-        (*PLUGINS, *catalogue_images.OTHERS), ("1", "L", "RGB", "RGBA", "CMYK")
-    ):
-        _attempt_image(source, mode)
+    for mode in _MODES:
+        _attempt_image("tiff", mode)
+        _attempt_image("png", mode)
+    for source in (*PLUGINS, *catalogue_images.OTHERS):
+        any(_attempt_image(source, mode) for mode in ("RGB", "1", "L"))
 
 
 def touch() -> None:
@@ -35,13 +37,14 @@ def touch() -> None:
     operations.run("rotate", _touchstone[0], catalogue_pages.RotateOptions())
 
 
-def _attempt_image(source: str, mode: str) -> None:
+def _attempt_image(source: str, mode: str) -> bool:
+    """Say whether a picture of this mode can be one of these files."""
     buffer = io.BytesIO()
     try:
         name = PLUGINS[source][0] if source in PLUGINS else STILLS[source]
         Image.new(mode, (9, 9)).save(buffer, name)
     except (OSError, ValueError, KeyError):
-        return  # this format has no such mode, or is only read
+        return False  # this format has no such mode, or is only read
     work = Work(
         sources=(source,),
         target="pdf",
@@ -50,3 +53,4 @@ def _attempt_image(source: str, mode: str) -> None:
         bounds=Bounds(),
     )
     images.images(work)
+    return True

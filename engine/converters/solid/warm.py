@@ -5,6 +5,7 @@ from itertools import product
 
 import trimesh
 from ezdxf.filemanagement import new
+from msgspec import structs
 
 from engine.converter import Converter, Work
 from engine.converters.solid import drawing, mesh
@@ -37,11 +38,14 @@ def warm() -> None:
         text = _run(by_name["mesh"], start, "glb", target, MeshOptions(ascii=True))
         _attempt(by_name["mesh"], text, target, "glb", MeshOptions())
     sample = _drawing()
-    for target in by_name["drawing"].targets:
-        for upload in (sample, sample[: len(sample) // 2], b"0\nEOF\n"):
-            for colours in ("colour", "black", "grey"):
-                options = DrawingOptions(colours=colours, page_size="fit", background="black")
-                _attempt(by_name["drawing"], upload, "dxf", target, options)
+    draw, plain = by_name["drawing"], DrawingOptions(page_size="fit", background="black")
+    for target in draw.targets:
+        _attempt(draw, sample, "dxf", target, plain)
+    for upload in (sample[: len(sample) // 2], b"0\nEOF\n"):
+        _attempt(draw, upload, "dxf", draw.targets[0], plain)
+    for colours in ("black", "grey"):
+        options = structs.replace(plain, colours=colours)
+        _attempt(draw, sample, "dxf", draw.targets[0], options)
     _touchstone.append(samples["stl"])
 
 
