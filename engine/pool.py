@@ -36,8 +36,8 @@ log = structlog.get_logger()
 # A zygote that does not come up is tried again after this long, doubling up to the second number:
 # not to burn a core on a machine that lacks something, and soon enough after a hiccup.
 RESTART_FIRST_S, RESTART_MAX_S = 0.05, 5.0
-# How long a conversion waits for its worker while the zygote is replaced (a boot takes 0.1-0.3 s;
-# three tries and their back-off fit), or while one that rested boots (LibreOffice takes seconds).
+# How long a conversion, which has a slot, waits for its worker: of a zygote that is there or does
+# not start, and of one that boots (seconds, on a busy machine).
 WORKER_WAIT_S, WAKE_WAIT_S = 5.0, 30.0
 AGE_JITTER = 0.2  # families and gateways of a host shall not boot all at once
 
@@ -68,16 +68,15 @@ class Pool:
         self._rules = rules
         self._hurried = hurried
         self._keep = Keep(rules.kept_max)
-        self._taken_s = 0.0
         self._age_max_s = rules.zygote_max_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret
         self._zygote: Zygote | None = None
         self._retiring: set[Zygote] = set()
         self._running: set[Worker] = set()
         self._renewal: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._takers = 0
+        self._takers, self._taken_s = 0, 0.0
         self._stocked = asyncio.Event()
-        self._stopping = False
+        self._stopping = self._failing = False
 
     @property
     def spares(self) -> int:
@@ -250,10 +249,9 @@ class Pool:
     async def _take(self, owner: Owner | None) -> Held:
         """A ready worker: the owner's; else a spare, or the next that is delivered."""
         self._taken_s = asyncio.get_running_loop().time()
-        wait_s = WORKER_WAIT_S
+        wait_s = WORKER_WAIT_S if self._zygote or self._failing else WAKE_WAIT_S
         if self.resting and not self._stopping:
             self._renew("demand")
-            wait_s = WAKE_WAIT_S
         try:
             async with asyncio.timeout(wait_s):
                 if owner is not None:
@@ -351,10 +349,12 @@ class Pool:
                 zygote = await self._booted()
             except SandboxError as error:
                 log.error("zygote_failed", family=self.family, reason=error.reason)
+                self._failing = True
                 if self._zygote is not None:
                     raise
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, RESTART_MAX_S)
+        self._failing = False
         self.counts.recycles[cause] += 1
         log.info("zygote_replaced", family=self.family, reason=cause)
         if (old := self._zygote) is not None:
