@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from engine.engine import Engine, EngineConfig
 from gateway import admin, config, openapi, state
 from gateway.admin import ADMIN_ROUTES
 from gateway.errors import ConfigError
@@ -21,7 +22,7 @@ from gateway.operations import ORDERS
 from gateway.routes import ROUTES
 from ledger.audit.record import Outcome
 from tests.gateway.operating import TOKEN, Operated, operated
-from tests.gateway.samples import document, picture
+from tests.gateway.samples import picture
 from tests.gateway.service import Customer, Service, until
 from tests.postgres import private_home
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # More than any machine that runs tests has slots, so that a line forms.
 BURST = 48
+PHOTOGRAPH = Path(__file__).parents[1] / "files/image/photo.jxl"
 
 
 @pytest.fixture
@@ -37,21 +39,31 @@ def home() -> Iterator[Path]:
         yield home
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ordered() -> AsyncIterator[Engine]:
+    """An engine for orders: each boots all families that are up, and here two small ones are."""
+    engine = await Engine.start(EngineConfig(started=("image", "photo")))
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def operators(service: Service, home: Path) -> AsyncIterator[Operated]:
+async def operators(ordered: Engine, service: Service, home: Path) -> AsyncIterator[Operated]:
     """Doors to a service that is again as it was when the test is over."""
-    slots = service.engine.status().slots
-    async with operated(service.engine, service.ledger, home) as doors:
+    slots = ordered.status().slots
+    async with operated(ordered, service.ledger, home) as doors:
         yield doors
-        service.engine.resume()
-        service.engine.resize(slots)
+        ordered.resume()
+        ordered.resize(slots)
 
 
 def _burst(operators: Operated, customer: Customer) -> "list[asyncio.Task[Any]]":
-    service, small, paper = operators.service, picture(), document()
+    service, small, photograph = operators.service, picture(), PHOTOGRAPH.read_bytes()
     return [
         asyncio.create_task(
-            service.convert("pdf/txt", paper, customer)
+            service.convert("jxl/png", photograph, customer)
             if number % 4 == 0
             else service.convert("png/webp", small, customer)
         )
@@ -63,7 +75,7 @@ def _burst(operators: Operated, customer: Customer) -> "list[asyncio.Task[Any]]"
     "orders",
     [
         [("recycle", {})],
-        [("recycle", {"family": "image"}), ("recycle", {"family": "pdf"})],
+        [("recycle", {"family": "image"}), ("recycle", {"family": "photo"})],
         [("restart-zygote", {})],
         [("restart-zygote", {"family": "image"})],
         [("resize", {"slots": 1}), ("resize", {"slots": 7}), ("resize", {"slots": 2})],
