@@ -210,9 +210,18 @@ def _parse(converter: Converter, name: str, text: str, wanted: Any) -> object:
 
 
 def options_schema(converter: Converter) -> dict[str, Any]:
-    """The options as a JSON schema of one flat object, for /v1/formats, OpenAPI and the manual."""
-    schema = msgspec.json.schema(converter.options)
-    definition: dict[str, Any] = schema["$defs"][converter.options.__name__]
+    """The options as a JSON schema of one flat object, for /v1/formats, OpenAPI and the manual.
+
+    Whoever wants it different makes another one: this one is given to all.
+    """
+    return _schema(converter.options)
+
+
+@functools.cache
+def _schema(options: type[msgspec.Struct]) -> dict[str, Any]:
+    """Annotations are slow to read: a millisecond or two a type, for hundreds of converters."""
+    schema = msgspec.json.schema(options)
+    definition: dict[str, Any] = schema["$defs"][options.__name__]
     properties = {
         name: _without_null(dict(entry)) for name, entry in definition.get("properties", {}).items()
     }

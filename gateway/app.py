@@ -14,8 +14,7 @@ from aiohttp import web
 from engine import registry
 from engine.engine import Engine
 from gateway import middleware, openapi, permits, state
-from gateway.api import prices
-from gateway.api.formats import build_page
+from gateway.api import formats, prices
 from gateway.billing.desk import BillingDesk
 from gateway.compat.convertapi.visitors import Visitors
 from gateway.config import Settings
@@ -119,13 +118,13 @@ def build(
     app[state.STREAMS] = Streams(settings.tasks)
     app[state.OBSERVERS] = (metrics.observe, *observers)
     app[state.ENDPOINTS] = {row.handler: row for row in ROUTES}
-    app[state.FORMATS_PAGE] = msgspec.json.encode(build_page())
+    app[state.FORMATS_PAGE] = formats.page()
     app[state.BILLING] = billing = BillingDesk(
         settings.billing, ledger, app[state.OUTBOUND], metrics.billing_event
     )
     app[state.PRICES_PAGE] = msgspec.json.encode(prices.build_page(billing))
     app.cleanup_ctx.append(partial(_with_billing, billing))
-    app[state.OPENAPI_PAGE] = openapi.encoded()
+    app[state.OPENAPI_PAGE] = openapi.page()
     app[state.TASKS] = runner = Runner(
         Parts(
             settings=settings,

@@ -3,6 +3,7 @@
 Built once from the engine's tables and the price tables, so it cannot disagree with what runs.
 """
 
+import functools
 from typing import Any
 
 import msgspec
@@ -63,10 +64,18 @@ async def list_formats(request: web.Request) -> web.StreamResponse:
 def query_schema(converter: Converter) -> dict[str, Any]:
     """A converter's options as JSON Schema, as they can be written in a query."""
     schema = registry.options_schema(converter)
-    for option in schema["properties"].values():
-        if option.get("default", ...) is None:  # a query cannot say null; absent says it
-            del option["default"]
-    return schema
+    properties = {}
+    for name, option in schema["properties"].items():
+        # A query cannot say null; absent says it.
+        absent = option.get("default", ...) is None
+        properties[name] = {key: option[key] for key in option if not (absent and key == "default")}
+    return schema | {"properties": properties}
+
+
+@functools.cache
+def page() -> bytes:
+    """The page as it is served, made once a process."""
+    return msgspec.json.encode(build_page())
 
 
 def build_page() -> FormatsPage:
