@@ -170,6 +170,8 @@ def _conf(*, durable: bool) -> str:
             "full_page_writes": "off",
             "wal_compression": "off",
             "wal_level": "minimal",
+            # Of a few per machine, perhaps in memory; a checkpoint that syncs nothing is cheap.
+            "max_wal_size": "256MB",
             "max_wal_senders": "0",
             "shared_buffers": "64MB",
             "logging_collector": "off",
