@@ -24,7 +24,7 @@ from gateway.state import RECEIPTS
 from tests.gateway.samples import document, picture
 from tests.gateway.service import Customer, Reply, Service, listening
 
-ASKED = {"Prefer": "respond-async, receipt"}
+ASKED = {"Prefer": "handling=strict, receipt"}
 PASSWORD = "open sesame"
 # The head of an Ed25519 public key in DER (RFC 8410).
 DER = bytes.fromhex("302a300506032b6570032100")

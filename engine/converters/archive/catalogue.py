@@ -170,7 +170,7 @@ CONVERTERS: tuple[Converter, ...] = (
 
 FAMILY = Family(
     name="archive",
-    needs=("py7zr", "zstandard"),
+    needs=("py7zr", "zstandard", "inflate64", "pyppmd", "Cryptodome"),
     preload=("engine.task", "engine.converters.archive.warm"),
     warm="engine.converters.archive.warm:warm",
     touch="engine.converters.archive.warm:touch",
