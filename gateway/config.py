@@ -181,9 +181,7 @@ class HooksSection(HooksConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """`gateway.outbound.settings.HooksConfig`: whether customers' webhooks are called."""
 
 
-class ConnectionsSection(
-    ConnectionsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True
-):
+class ConnectionsSection(ConnectionsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`gateway.outbound.settings.ConnectionsConfig`: whether customers' storage is used."""
 
 
