@@ -25,8 +25,8 @@ from ledger.migrate import migrate
 # Of servers that a whole session shares; see _stop_leftovers.
 _SESSION_PREFIX = "eph-session-"
 
-# Where a session's server may have its files, and the room that must be there: a database of a test
-# takes 12 MB, and each process of pytest has a server. A container often has just 64 MB.
+# Where servers may have their files, and the room that must be there: a database of a test takes
+# 12 MB, and each process of pytest has a server. A container often has just 64 MB.
 _MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of its own is made in it
 _MEMORY_BYTES_MIN = 3 * 2**30
 # Since PostgreSQL 18 the kernel may copy a database's files. On a disk that takes an eighth.
@@ -95,7 +95,7 @@ def serving() -> Iterator[Server]:
         yield server
         return
     _stop_leftovers()
-    with private_home(_SESSION_PREFIX, _session_folder()) as home, asyncio.Runner() as runner:
+    with private_home(_SESSION_PREFIX) as home, asyncio.Runner() as runner:
         embedded = EmbeddedPostgres(home, durable=False)
         runner.run(embedded.__aenter__())
         try:
@@ -107,16 +107,16 @@ def serving() -> Iterator[Server]:
 
 
 @contextmanager
-def private_home(prefix: str = "eph-", folder: Path | None = None) -> Iterator[Path]:
+def private_home(prefix: str = "eph-") -> Iterator[Path]:
     """Give a home for an embedded server: short, and reachable for the account it drops to."""
-    home = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+    home = Path(tempfile.mkdtemp(prefix=prefix, dir=_folder()))
     try:
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _session_folder() -> Path:
+def _folder() -> Path:
     """Memory, or the disk where there is not enough of it."""
     try:
         room = shutil.disk_usage(_MEMORY).free

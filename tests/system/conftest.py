@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from bench.service import Service, running_service
+from bench.service import Service, started
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
 from tests.postgres import Server, private_home
@@ -40,8 +40,9 @@ def home() -> Iterator[Path]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def service() -> AsyncIterator[Service]:
-    async with running_service(settings=SETTINGS) as service:
-        yield service
+    with private_home() as home:
+        async with started(home, SETTINGS) as service:
+            yield service
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -12,8 +12,9 @@ import pytest
 import pytest_asyncio
 
 from bench import residue
-from bench.service import Service, running_service
+from bench.service import Service, started
 from tests.gateway.origins import HERE, Authority, file, serving
+from tests.postgres import private_home
 from tests.system.conftest import PICTURES
 
 pytestmark = [
@@ -51,8 +52,9 @@ async def fetching(authority: Authority) -> AsyncIterator[Service]:
         "EPHEMERA__FETCH__PORTS": "",
         "EPHEMERA__FETCH__AUTHORITIES": str(authority.path),
     }
-    async with running_service(settings=settings) as service:
-        yield service
+    with private_home() as home:
+        async with started(home, settings) as service:
+            yield service
 
 
 async def _left(service: Service, url: str, token: bytes) -> Counter[str]:
