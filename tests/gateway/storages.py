@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -256,7 +257,11 @@ async def serving(storage: Any, tls: ssl.SSLContext | None = None) -> AsyncItera
     app.router.add_route("*", "/{path:.*}", storage.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+    listener = socket.socket()
+    # What the kernel would take in by itself nobody has read: no more than this of a file.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    listener.bind(("127.0.0.1", 0))
+    site = web.SockSite(runner, listener, ssl_context=tls)
     await site.start()
     assert runner.addresses
     storage.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"

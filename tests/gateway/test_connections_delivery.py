@@ -34,7 +34,7 @@ from tests.gateway.storages import (
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Longer than what is kept until there is a slot, and than what the kernel takes at once.
-LARGE = noise(2048, 1024)
+LARGE = noise(2048, 2048)
 
 
 @asynccontextmanager
