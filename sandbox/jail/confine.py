@@ -147,6 +147,15 @@ def _user_namespace(jail: Jail) -> None:
             namespaces.forbid_user()
 
 
+def _mount_namespace(jail: Jail) -> None:
+    namespaces.enter_mounts()
+    if jail.spec.program:
+        # What was opened before is of the mounts before, which are not read-only. Where the user
+        # that workers are may not get there again, it stays that one.
+        with contextlib.suppress(PermissionError):
+            descriptors.hold_program(jail.spec.program)
+
+
 def _landlock(jail: Jail) -> None:
     if jail.landlock_abi < landlock.ABI_MIN and jail.spec.level == "strict":
         raise OSError(f"the kernel's ABI is {jail.landlock_abi}, {landlock.ABI_MIN} is needed")
@@ -184,8 +193,7 @@ STEPS = (
          lambda _: namespaces.enter("network"), _NAMESPACE),
     Step("ipc-namespace", Where.GUARDIAN, "strict", lambda _: namespaces.enter("ipc"), _NAMESPACE),
     Step("uts-namespace", Where.GUARDIAN, "strict", lambda _: namespaces.enter("uts"), _NAMESPACE),
-    Step("mount-namespace", Where.GUARDIAN, "strict",
-         lambda _: namespaces.enter("mount"), _NAMESPACE),
+    Step("mount-namespace", Where.GUARDIAN, "strict", _mount_namespace, _NAMESPACE),
     Step("pid-namespace", Where.GUARDIAN, "strict", lambda _: namespaces.enter_pid(), _NAMESPACE),
 
     Step("no-new-privileges", Where.ZYGOTE, "floor",

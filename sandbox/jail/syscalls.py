@@ -105,6 +105,7 @@ _TABLE: dict[str, tuple[int | None, int | None]] = {
     "mlock2": (325, 284),
     "mmap": (9, 222),
     "mount": (165, 40),
+    "mount_setattr": (442, 442),
     "mprotect": (10, 226),
     "mremap": (25, 216),
     "msync": (26, 227),

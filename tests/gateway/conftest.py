@@ -35,6 +35,8 @@ async def service(shared_service: Service) -> AsyncIterator[Service]:
     """The service, which must be at rest with exact books when the test is over."""
     yield shared_service
     await shared_service.quiet()
+    # A worker that outlives its request would hold what the customer sent.
+    assert not any(family.kept for family in shared_service.engine.status().families)
     assert await shared_service.ledger.audit() == []
     books = await shared_service.ledger.trial_balance()
     assert books.balanced()

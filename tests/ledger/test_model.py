@@ -180,8 +180,8 @@ class Machine(RuleBasedStateMachine):
     async def _reset(self) -> None:
         await self.connection.execute(
             "set session_replication_role = replica;"
-            "truncate credits.entry, credits.account, credits.open_debit,"
-            " credits.idempotency_key;"
+            "delete from credits.entry; delete from credits.account;"
+            "delete from credits.open_debit; delete from credits.idempotency_key;"
             "set session_replication_role = origin"
         )
         await self.connection.executemany(

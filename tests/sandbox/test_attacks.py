@@ -18,7 +18,8 @@ from sandbox.host.forkserver import Forkserver
 from tests.sandbox.zygotes import ENTRIES, LIMITS, ask, order, zygote
 
 FILES = frozenset({"landlock", "own-landlock", "empty-root", "limits", "filter"})
-WRITING = FILES | {"zygote-limits"}
+# In the namespace all mounts are read-only.
+WRITING = FILES | {"zygote-limits", "mount-namespace"}
 MEMORY = frozenset({"filter"})
 DESCRIPTORS = frozenset({"filter", "limits"})
 
@@ -162,7 +163,7 @@ async def test_a_left_out_layer_is_missing_from_the_attestation_and_seen_by_the_
         ({"landlock", "own-landlock", "empty-root"}, "list the root directory"),
         ({"landlock", "own-landlock", "empty-root"}, "read a file"),
         ({"empty-root"}, "look a file up"),
-        ({"landlock", "own-landlock", "empty-root"}, "write to /dev/shm"),
+        ({"landlock", "own-landlock", "empty-root", "mount-namespace"}, "write to /dev/shm"),
         ({"filter"}, "map executable memory"),
     ],
 )

@@ -16,7 +16,9 @@ from tests.sandbox.zygotes import ask, order, zygote
 ENTRY = "tests.sandbox.granted:handle"
 FILTER = frozenset({"filter"})
 LANDLOCK = frozenset({"landlock", "own-landlock"})
-WRITING = FILTER | LANDLOCK | {"zygote-limits"}
+# In the namespace all mounts are read-only.
+MOUNTS = frozenset({"mount-namespace"})
+WRITING = FILTER | LANDLOCK | MOUNTS | {"zygote-limits"}
 
 ATTACKS = {
     "read beside it": Attack("read_file {beside}", LANDLOCK),
@@ -24,12 +26,14 @@ ATTACKS = {
     "point at a file beside it": Attack(f"open_with {os.O_PATH} {{beside}}", FILTER),
     "create a file in it": Attack("write_file {inside}/new", WRITING),
     "create a hidden file in it": Attack(
-        f"open_with {os.O_TMPFILE | os.O_WRONLY} {{inside}}", FILTER | LANDLOCK
+        f"open_with {os.O_TMPFILE | os.O_WRONLY} {{inside}}", FILTER | LANDLOCK | MOUNTS
     ),
-    "write to the file": Attack(f"open_with {os.O_WRONLY} {{file}}", FILTER | LANDLOCK),
-    "read and write the file": Attack(f"open_with {os.O_RDWR} {{file}}", FILTER | LANDLOCK),
-    "cut the file short": Attack(f"open_with {os.O_TRUNC} {{file}}", FILTER | LANDLOCK),
-    "remove the file": Attack("remove {file}", FILTER | LANDLOCK),
+    "write to the file": Attack(f"open_with {os.O_WRONLY} {{file}}", FILTER | LANDLOCK | MOUNTS),
+    "read and write the file": Attack(
+        f"open_with {os.O_RDWR} {{file}}", FILTER | LANDLOCK | MOUNTS
+    ),
+    "cut the file short": Attack(f"open_with {os.O_TRUNC} {{file}}", FILTER | LANDLOCK | MOUNTS),
+    "remove the file": Attack("remove {file}", FILTER | LANDLOCK | MOUNTS),
     "a unix socket": Attack("open_socket AF_UNIX", FILTER),
     "an inet socket": Attack("open_socket AF_INET", FILTER),
     "a memfd": Attack("memfd", FILTER),
@@ -90,7 +94,7 @@ async def test_an_attack_succeeds_without_its_layers(tree: Path, name: str) -> N
         assert await gets_through(server, tree, attack)
 
 
-@pytest.mark.parametrize("layer", sorted(LANDLOCK | FILTER))
+@pytest.mark.parametrize("layer", sorted(LANDLOCK | FILTER | MOUNTS))
 async def test_no_writing_depends_on_a_single_layer(tree: Path, layer: str) -> None:
     async with zygote(spec(tree, frozenset({layer}))) as server:
         for name, attack in ATTACKS.items():

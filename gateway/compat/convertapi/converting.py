@@ -202,7 +202,7 @@ async def delivered(asked: web.Request, steps: Pipeline, hold: Hold) -> AsyncIte
         # A step's input and its result are here together; those before are wiped.
         hold.count(sum(len(file) for file in output.files))
 
-    async with AsyncExitStack() as until_read, engine.batch(account=account) as batch:
+    async with engine.batch(account=account) as batch, AsyncExitStack() as until_read:
         async with within(STEPS_MAX_S):
             delivery = await until_read.enter_async_context(pipeline.run(steps, batch, done))
         yield delivery
