@@ -18,17 +18,16 @@ class Arrivals:
     def __len__(self) -> int:
         return self._by_account.total()
 
+    def has_place(self, account: str) -> bool:
+        """Whether one more may arrive."""
+        return len(self) < self._places and self._by_account[account] < self._account_places
+
     def check(self, account: str, retry_after_s: float) -> None:
         """Raise EngineBusy where there is no place."""
-        if len(self) >= self._places:
+        if not self.has_place(account):
             raise EngineBusy(
-                f"{len(self)} large files arrive already, the limit; try again later",
-                retry_after_s=retry_after_s,
-            )
-        if self._by_account[account] >= self._account_places:
-            raise EngineBusy(
-                f"{self._account_places} large files of this account arrive already, its limit; "
-                "try again when one is through",
+                f"{len(self)} large files arrive already, {self._by_account[account]} of them of "
+                "this account, and that is the limit; try again when one is through",
                 retry_after_s=retry_after_s,
             )
 

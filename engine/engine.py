@@ -87,10 +87,9 @@ class Engine:
         self._check_draining()
         self._line.check(account, family=family, weight=account_weight)
 
-    def check_receivers(self, family: str = "", *, account: str = "") -> None:
-        """Raise EngineBusy where `receive` would."""
-        self._check_draining()
-        self._arrivals.check(account, self._line.retry_after_s(family))
+    def has_receiver(self, account: str = "") -> bool:
+        """Whether `receive` has a place for this account now; else gather it and `convert`."""
+        return self._arrivals.has_place(account)
 
     async def convert(self, job: Job, *, account: str = "", account_weight: float = 1.0) -> Output:
         """Run a job and read its result into memory. Raises as `conversion` does."""
@@ -127,7 +126,8 @@ class Engine:
         `job.inputs` holds its first bytes. Takes no slot until `Intake.convert`. Raises EngineBusy
         when too many arrive already, SourceTooLarge, and what `conversion` does.
         """
-        self.check_receivers(job.family, account=account)
+        self._check_draining()
+        self._arrivals.check(account, self._line.retry_after_s(job.family))
         self._note_demand(job)
         limits = self._pools[job.family].limits
         room = min(ceiling, limits.input_bytes_max)

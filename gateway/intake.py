@@ -6,7 +6,7 @@ memory, and takes a worker when it has a slot: under overload nothing is forked 
 wait. A large raw body is looked at (its first 64 KiB tell the format) and from then on goes piece
 by piece into the pipe of a worker that receives it without a slot; this process holds one piece,
 whatever the file's size. A ZIP or an OLE container shows what it is at its end as well, so it is
-gathered whatever its size.
+gathered whatever its size; and so is one that comes while as many arrive already as may at once.
 
 Copies of a payload's byte in this process, from the socket's buffer in the kernel to the pipe's:
 one read into the scratch buffer, one into the piece that `Body` queues, and then
@@ -75,7 +75,7 @@ def check(request: web.Request, *, several: bool, storable: bool = False) -> Non
     Raises RequestMalformed, StoreOff, FetchOff, FetchRefused, ConnectionsOff, ScopeMissing, the
     refusals of `engine.errors`, EngineBusy, MemoryFull.
     """
-    app, config = request.app, request.app[state.SETTINGS].upload
+    app = request.app
     engine, account = app[state.ENGINE], str(request[state.CALLER].account_id)
     asked = asked_of(request, app[state.LEDGER].files.limits if storable else None)
     request[state.ASKED] = asked
@@ -87,10 +87,7 @@ def check(request: web.Request, *, several: bool, storable: bool = False) -> Non
     if converter is not None:
         price_limit.check_head(request, (converter.name,))
         engine.check_room(converter.family, account=account)
-    announced = request.content_length or 0
-    if announced > config.stream_over_bytes and not uploads.is_multipart(request):
-        engine.check_receivers(account=account)
-    app[state.MEMORY].check(announced)
+    app[state.MEMORY].check(request.content_length or 0)
 
 
 @asynccontextmanager
@@ -134,9 +131,11 @@ async def _fetched(
 async def _arrived(request: web.Request, arrival: Arrival, wiper: Wiper) -> AsyncIterator[Intake]:
     config = request.app[state.SETTINGS].upload
     head = Gathering(min(arrival.announced or 0, config.stream_over_bytes))
+    account = str(request[state.CALLER].account_id)
+    place = partial(request.app[state.ENGINE].has_receiver, account)
     try:
         async with aclosing(arrival.pieces):
-            if await _is_large(config, arrival, head):
+            if await _is_to_pass(config, arrival, head, place):
                 async with _passed_on(request, arrival, head) as intake:
                     yield intake
                 return
@@ -158,8 +157,10 @@ def _stored(file: StoredFile) -> Arrival:
     return Arrival(announced=file.bytes, name=file.name, pieces=file.pieces())
 
 
-async def _is_large(config: UploadConfig, arrival: Arrival, head: Gathering) -> bool:
-    """Gather until there is enough to pass the rest on (True), or all of it."""
+async def _is_to_pass(
+    config: UploadConfig, arrival: Arrival, head: Gathering, place: Callable[[], bool]
+) -> bool:
+    """Gather until there is enough, and a place, to pass the rest on (True), or all of it."""
     announced = arrival.announced
     if announced is None:
         enough = max(config.stream_over_bytes, HEAD_BYTES)
@@ -170,7 +171,9 @@ async def _is_large(config: UploadConfig, arrival: Arrival, head: Gathering) -> 
     async for piece in arrival.pieces:
         head.add(piece)
         if len(head) >= enough and sniff.told_by_head(head.view()):
-            return True
+            if place():
+                return True
+            head.expect(announced or 0)
     return False
 
 

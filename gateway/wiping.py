@@ -24,6 +24,12 @@ class Gathering:
         """How many bytes are here."""
         return self._filled
 
+    def expect(self, expected: int) -> None:
+        """So many bytes are likely, after all."""
+        size = min(expected, _MOST_BYTES_AT_ONCE)
+        if size > len(self._room):
+            self._move(size)
+
     def add(self, piece: Buffer) -> None:
         """Append a copy of the piece."""
         end = self._filled + len(piece)

@@ -230,22 +230,25 @@ async def test_a_receipt_has_the_digests_of_what_passed_through(
 
 
 @pytest.mark.parametrize(("places", "account_places"), [(1, 1), (2, 1)])
-async def test_when_enough_files_arrive_the_next_is_refused_before_its_body(
+async def test_when_enough_files_arrive_the_next_is_gathered_and_converted_as_well(
     streaming: Service, customer: Customer, places: int, account_places: int
 ) -> None:
     engine = streaming.engine
     arrivals, engine._arrivals = engine._arrivals, Arrivals(places, account_places)
     try:
-        async with await half_sent(streaming, customer) as first, await streaming.open() as second:
-            await second.post("bmp/png", customer, LENGTH, "Expect: 100-continue")
-            reply = await second.answer()
-            assert (reply.status, reply.json["code"]) == (503, "busy")
-            assert int(reply.headers["retry-after"]) >= 1
+        async with await half_sent(streaming, customer) as first:
+            workers = running(streaming)
+            async with await streaming.open() as second:
+                await second.post("bmp/png", customer, LENGTH, body=BODY[:HALF])
+                await second.send(BODY[HALF:])
+                reply = await second.answer()
+            assert (reply.status, opened(reply.body).size) == (200, (1000, 700))
+            assert (running(streaming), len(engine._arrivals)) == (workers, 1)
             await first.send(BODY[HALF:])
             assert (await first.answer()).status == 200
     finally:
         engine._arrivals = arrivals
-    assert await streaming.kinds(customer) == ["consumption"]
+    assert await streaming.kinds(customer) == ["consumption"] * 2
 
 
 @pytest.mark.parametrize(
