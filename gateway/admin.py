@@ -105,15 +105,18 @@ def build(app: web.Application) -> web.Application:
 
 
 @contextmanager
-def bound(settings: Settings) -> Iterator[socket.socket | None]:
-    """Take the operators' address, if one is set, for the block. Raises AddressInUse."""
+def bound(settings: Settings, *, shared: bool = False) -> Iterator[socket.socket | None]:
+    """Take the operators' address, if one is set, for the block. Raises AddressInUse.
+
+    `shared`: with the other gateways of this service.
+    """
     config = settings.admin
     if not config.host:
         yield None
         return
     where = msgspec.structs.replace(settings.server, host=config.host, port=config.port)
     try:
-        sock = listener.bind(where)
+        sock = listener.bind(where, shared=shared)
     except AddressInUse as error:
         raise AddressInUse(
             f"port {config.port} on {config.host} is in use by another process; choose another one "

@@ -24,6 +24,7 @@ from gateway.mail.settings import MailConfig
 from gateway.outbound.settings import ConnectionsConfig, FetchConfig, HooksConfig
 from gateway.people.settings import AccountsConfig
 from gateway.privacy.settings import PrivacyConfig
+from gateway.processes.settings import GatewayConfig
 from gateway.record_settings import RecordsConfig
 from gateway.tasks.settings import TasksConfig
 from gateway.tokens.settings import TokensConfig
@@ -226,6 +227,7 @@ class Settings(_Section, frozen=True, kw_only=True):
 
     home: Path
     server: ServerConfig = ServerConfig()
+    gateway: GatewayConfig = GatewayConfig()
     upload: UploadConfig = UploadConfig()
     download: DownloadConfig = DownloadConfig()
     ledger: LedgerConfig = LedgerConfig()

@@ -131,8 +131,12 @@ class Listener:
         )
 
 
-def bind(config: ServerConfig) -> socket.socket:
-    """Take the address without listening yet. Raises AddressInUse or ConfigError."""
+def bind(config: ServerConfig, *, shared: bool = False) -> socket.socket:
+    """Take the address without listening yet. Raises AddressInUse or ConfigError.
+
+    A `shared` one is taken by several processes of this user; the kernel deals connections out
+    among those that listen (SO_REUSEPORT, socket(7)).
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -144,6 +148,8 @@ def bind(config: ServerConfig) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
     except OSError as error:
         sock.close()

@@ -37,7 +37,8 @@ class Notifier:
 
     def __init__(self, address: str | None = None, watchdog_s: float | None = None) -> None:
         self._address = address
-        self._watchdog_s = watchdog_s
+        # How often somebody wants to hear that all is well; None: nobody asks.
+        self.watchdog_s = watchdog_s
 
     @classmethod
     def taken_from(cls, environ: MutableMapping[str, str]) -> Self:
@@ -51,7 +52,7 @@ class Notifier:
     @asynccontextmanager
     async def telling(self, pulse: Callable[[], Pulse]) -> AsyncIterator[None]:
         """Say that the service has started, and for the block how it goes."""
-        self._tell("READY=1", f"STATUS={pulse().status}")
+        self.tell("READY=1", f"STATUS={pulse().status}")
         task = asyncio.create_task(self._keep_telling(pulse))
         try:
             yield
@@ -62,19 +63,20 @@ class Notifier:
 
     def stopping(self) -> None:
         """Say that the service is about to end."""
-        self._tell("STOPPING=1", "STATUS=finishing what runs")
+        self.tell("STOPPING=1", "STATUS=finishing what runs")
 
     def beat(self, pulse: Pulse) -> None:
         """Say how it goes, and that all is well if it is."""
-        alive = ("WATCHDOG=1",) if pulse.healthy and self._watchdog_s else ()
-        self._tell(*alive, f"STATUS={pulse.status}")
+        alive = ("WATCHDOG=1",) if pulse.healthy and self.watchdog_s else ()
+        self.tell(*alive, f"STATUS={pulse.status}")
 
     async def _keep_telling(self, pulse: Callable[[], Pulse]) -> None:
         while self._address is not None:
             self.beat(pulse())
-            await asyncio.sleep((self._watchdog_s or STATUS_S * BEATS) / BEATS)
+            await asyncio.sleep((self.watchdog_s or STATUS_S * BEATS) / BEATS)
 
-    def _tell(self, *lines: str) -> None:
+    def tell(self, *lines: str) -> None:
+        """Send these lines; without anybody to hear them, nothing."""
         if self._address is None:
             return
         # A leading @ stands for the zero byte of an abstract address.

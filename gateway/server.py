@@ -69,8 +69,12 @@ async def serve(
     *,
     observers: Sequence[Observer] = (),
     notifier: Notifier | None = None,
+    group: str = "",
 ) -> None:
     """Run the service until SIGTERM or SIGINT.
+
+    `group` names the service that this is one of several gateways of (`gateway/processes/`). Its
+    parent then has the database ready, and the address is shared.
 
     Raises ConfigError, AddressInUse, or the boot errors of the engine and the ledger.
     """
@@ -79,10 +83,10 @@ async def serve(
     try:
         with (
             _signals(stop),
-            contextlib.closing(listener.bind(settings.server)) as public,
-            admin.bound(settings) as operators,
+            contextlib.closing(listener.bind(settings.server, shared=bool(group))) as public,
+            admin.bound(settings, shared=bool(group)) as operators,
         ):
-            async with _service(settings, observers) as app:
+            async with _service(settings, observers, group) as app:
                 await _serve(
                     app, settings, announce, notifier or Notifier(), stop, public, operators
                 )
@@ -102,7 +106,7 @@ async def _serve(  # noqa: PLR0917 -- the parts of one service, each named
     operators: socket.socket | None,
 ) -> None:
     door = Listener(public, app, settings.server)
-    demo_key = await _first_start(app[state.LEDGER], settings)
+    demo_key = await first_start(app[state.LEDGER], settings)
     async with admin.open_doors(app, settings, operators):
         await door.open()
         stop.started()
@@ -152,12 +156,12 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def _service(
-    settings: Settings, observers: Sequence[Observer]
+    settings: Settings, observers: Sequence[Observer], group: str
 ) -> AsyncIterator[web.Application]:
     home.prepare(settings.home)
     pepper, keks = home.pepper(settings), home.keks(settings)
     async with database(settings) as found:
-        for name in await migrate(found.owner_dsn):
+        for name in [] if group else await migrate(found.owner_dsn):
             log.info("migrated", migration=name)
         async with compose(
             settings, dsn=found.app_dsn, pepper=pepper, keks=keks, observers=observers
@@ -182,7 +186,7 @@ async def _drain(app: web.Application, door: Listener, stop: Stop, patience_s: f
     log.info("drained", refunded=refunded)
 
 
-async def _first_start(ledger: Ledger, settings: Settings) -> str | None:
+async def first_start(ledger: Ledger, settings: Settings) -> str | None:
     """Make the demo account where there is no account at all; give its key, which nobody keeps."""
     if not settings.ledger.demo_credits or await ledger.accounts.list():
         return None

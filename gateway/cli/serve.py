@@ -1,4 +1,4 @@
-"""`ephemera serve`: the service in this process, until a signal."""
+"""`ephemera serve`: the service in this process, or in several, until a signal."""
 
 import os
 import sys
@@ -7,8 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gateway import server
-from gateway.cli.terminal import DEFAULTS, Source, run
+from gateway.cli.terminal import DEFAULTS, Exit, Source, run
 from gateway.notify import Notifier
+from gateway.processes import parent
 from gateway.server import Announcement
 
 
@@ -16,15 +17,21 @@ def serve(
     *,
     host: Annotated[str | None, Parameter(help="The address to listen on. [127.0.0.1]")] = None,
     port: Annotated[int | None, Parameter(help="The port; 0 takes any free one. [8080]")] = None,
+    processes: Annotated[
+        int | None, Parameter(help="How many gateways share the address. [1]")
+    ] = None,
     source: Source = DEFAULTS,
-) -> None:
+) -> int:
     """Start the service; SIGTERM or Ctrl-C drains and stops it, a second Ctrl-C hurries.
 
     On the first start a demo account is made, and its API key is printed once.
     """
     notifier = Notifier.taken_from(os.environ)
-    settings = source.settings(server__host=host, server__port=port)
+    settings = source.settings(server__host=host, server__port=port, gateway__processes=processes)
+    if settings.gateway.processes > 1:
+        return run(parent.serve(settings, announce, notifier=notifier))
     run(server.serve(settings, announce, notifier=notifier))
+    return Exit.OK
 
 
 FIRST_START = """

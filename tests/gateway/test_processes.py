@@ -1,0 +1,249 @@
+"""Several gateways behind one address: what each may use, and that they live and end together."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+import pytest_asyncio
+
+from gateway import config
+from gateway.admin_socket import answering, pid_of
+from gateway.errors import ConfigError
+from gateway.processes import brief
+from gateway.processes.brief import Brief
+from gateway.processes.shares import dealt
+from tests.gateway.command import Serving, run, serving
+from tests.gateway.samples import noise, picture
+from tests.postgres import Server, private_home
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# A second of work for an encoder, so that a signal finds it at work.
+SLOW = noise(700, 700)
+PATIENCE_S = 180.0
+# Enough for one of a machine's two gateways to be behind each of a few connections.
+CONNECTIONS_MAX = 200
+
+
+def settings(many: int, **sections: dict[str, object]) -> config.Settings:
+    given = {
+        (section, name): value for section, rows in sections.items() for name, value in rows.items()
+    }
+    return config.load({}, None, {("gateway", "processes"): many} | given)
+
+
+@pytest.mark.parametrize("many", [1, 2, 3, 4])
+async def test_shares_add_up_to_what_the_operator_allows(many: int) -> None:
+    whole = settings(many, engine={"slots": 7, "spares": 9, "receivers_max": 31})
+    shares = dealt(whole, dsn="postgresql://elsewhere")
+    assert len(shares) == many
+    for section, name in (
+        ("engine", "slots"),
+        ("engine", "spares"),
+        ("engine", "waiting_max"),
+        ("engine", "receivers_max"),
+        ("upload", "in_flight_bytes_max"),
+        ("server", "connections_max"),
+        ("tasks", "memory_bytes_max"),
+        ("fetch", "at_once_max"),
+    ):
+        parts = [getattr(getattr(share, section), name) for share in shares]
+        assert sum(parts) == getattr(getattr(whole, section), name), name
+        assert max(parts) - min(parts) <= 1, name
+
+
+async def test_gateways_of_one_service_count_their_limits_together() -> None:
+    for share in dealt(settings(2, engine={"slots": 2}), dsn="postgresql://elsewhere"):
+        assert share.limits.store == "postgres"
+        assert share.ledger.dsn == "postgresql://elsewhere"
+        assert share.ledger.demo_credits == 0
+
+
+@pytest.mark.parametrize(
+    ("many", "sections", "sentence"),
+    [
+        (3, {"engine": {"slots": 2}}, "raise engine.slots"),
+        (5, {"engine": {"slots": 5}}, "ledger.dsn"),
+        (2, {"engine": {"slots": 2}, "upload": {"in_flight_bytes_max": 2**28}}, "bytes_max"),
+    ],
+)
+async def test_too_little_for_so_many_is_said_before_anything_starts(
+    many: int, sections: dict[str, dict[str, object]], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        dealt(settings(many, **sections), dsn="")
+
+
+async def test_a_gateway_is_told_exactly_the_settings_of_its_parent() -> None:
+    told = Brief(group="ab12", watchdog_s=5.0, settings=settings(2, mail={"backend": "console"}))
+    packet = brief.encode(told)
+    assert brief.decode(packet) == told
+    assert len(packet) < brief.BYTES_MAX
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    with private_home() as home:
+        yield home
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def service(home: Path, postgres: Server) -> AsyncIterator[Serving]:
+    """One service of two gateways; a lease is short, so that a death is soon believed."""
+    async with postgres.database() as name:
+        with serving(
+            home,
+            *("--processes", "2", "--database-url", postgres.dsn(name)),
+            EPHEMERA__ENGINE__SLOTS="2",
+            EPHEMERA__LEDGER__LEASE_S="1",
+            EPHEMERA__SERVER__DRAIN_S="3600",
+        ) as service:
+            yield service
+            assert await asyncio.to_thread(service.stop) == 0
+            assert not answering(home)
+
+
+def gateways(home: Path) -> set[int]:
+    return {pid_of(name) for name in answering(home)}
+
+
+async def test_every_gateway_answers_at_the_one_address_and_a_key_is_charged_once(
+    home: Path, service: Serving
+) -> None:
+    begun = await balance(service)
+    async with through_each(service, gateways(home)) as customers:
+        assert len(customers) == 2
+        for customer in customers.values():
+            status, _ = await customer.convert(picture())
+            assert status == 200
+        for customer in customers.values():
+            await customer.convert(picture(), **{"Idempotency-Key": "the same for both"})
+    assert await balance(service) == begun - 3
+
+
+async def test_a_killed_gateway_is_replaced_and_its_debits_are_refunded(
+    home: Path, service: Serving
+) -> None:
+    begun = await balance(service)
+    before = gateways(home)
+    async with through_each(service, before) as customers:
+        killed, other = customers
+        lost = asyncio.create_task(customers[killed].convert(SLOW, "png/avif?effort=5"))
+        await until_charged(service, begun - 1)
+        os.kill(killed, signal.SIGKILL)
+        with pytest.raises(aiohttp.ClientError):
+            await lost
+        # The other one goes on, over the same connection and over new ones.
+        assert (await customers[other].convert(picture()))[0] == 200
+        async with through_each(service, {other}):
+            await until_charged(service, begun - 1)
+    async with asyncio.timeout(PATIENCE_S):
+        while len(now := gateways(home)) < 2 or killed in now:  # noqa: ASYNC110 -- another process makes it
+            await asyncio.sleep(0.02)
+    assert now & before == {other}
+    async with through_each(service, now) as customers:
+        for customer in customers.values():
+            assert (await customer.convert(picture()))[0] == 200
+
+
+async def test_an_address_that_another_service_has_is_not_shared_with_it(
+    service: Serving,
+) -> None:
+    with private_home() as elsewhere:
+        ended = run(
+            *("serve", "--processes", "2", "--port", str(service.port)),
+            home=elsewhere,
+            environ={"EPHEMERA__ENGINE__SLOTS": "2"},
+        )
+        assert not (elsewhere / "postgres").exists()
+    assert ended.returncode == 69
+    assert f"port {service.port} on 127.0.0.1 is in use" in ended.stderr.decode()
+
+
+async def test_gateways_whose_parent_was_killed_finish_and_leave(postgres: Server) -> None:
+    async with postgres.database() as name:
+        with private_home() as elsewhere:
+            service = serving(
+                elsewhere,
+                *("--processes", "2", "--database-url", postgres.dsn(name)),
+                EPHEMERA__ENGINE__SLOTS="2",
+            )
+            with service as running:
+                async with through_each(running, gateways(elsewhere)) as customers:
+                    [slow, *_] = customers.values()
+                    conversion = asyncio.create_task(slow.convert(SLOW, "png/avif?effort=5"))
+                    await until_charged(running, 999)
+                    running.process.kill()
+                    assert (await conversion)[0] == 200
+                async with asyncio.timeout(PATIENCE_S):
+                    while gateways(elsewhere):  # noqa: ASYNC110 -- other processes
+                        await asyncio.sleep(0.02)
+
+
+async def test_a_stop_lets_the_conversions_of_all_gateways_finish(
+    home: Path, service: Serving
+) -> None:
+    left = await balance(service) - 2
+    async with through_each(service, gateways(home)) as customers:
+        slow = [
+            asyncio.create_task(customer.convert(SLOW, "png/avif?effort=5"))
+            for customer in customers.values()
+        ]
+        await until_charged(service, left)
+        service.process.send_signal(signal.SIGTERM)
+        assert [status for status, _ in await asyncio.gather(*slow)] == [200, 200]
+    assert await asyncio.to_thread(service.process.wait, PATIENCE_S) == 0
+
+
+class Customer(msgspec.Struct, frozen=True):
+    """Somebody with a connection to one of the gateways."""
+
+    url: str
+    session: aiohttp.ClientSession
+
+    async def convert(
+        self, upload: bytes, path: str = "png/webp", **headers: str
+    ) -> tuple[int, bytes]:
+        address = f"{self.url}/v1/convert/{path}"
+        async with self.session.post(address, data=upload, headers=headers) as response:
+            return response.status, await response.read()
+
+
+@asynccontextmanager
+async def through_each(service: Serving, pids: set[int]) -> AsyncIterator[dict[int, Customer]]:
+    """A customer behind each of these gateways: the kernel says where a connection leads."""
+    found: dict[int, Customer] = {}
+    async with AsyncExitStack() as stack:
+        for _ in range(CONNECTIONS_MAX):
+            session = await stack.enter_async_context(_session(service))
+            async with session.get(f"{service.url}/status") as response:
+                pid = (await response.json())["process"]["pid"]
+            found.setdefault(pid, Customer(service.url, session))
+            if found.keys() >= pids:
+                break
+        yield found
+
+
+async def balance(service: Serving) -> int:
+    async with _session(service) as session, session.get(f"{service.url}/v1/account") as response:
+        found: int = (await response.json())["balance"]
+        return found
+
+
+async def until_charged(service: Serving, left: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while await balance(service) != left:  # noqa: ASYNC110 -- in the database
+            await asyncio.sleep(0.02)
+
+
+def _session(service: Serving) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=1),
+        headers={"Authorization": f"Bearer {service.key}"},
+    )
