@@ -44,6 +44,7 @@ OWNERS = {
     "img2pdf": ("engine/converters/onpages.py",),
     "inflate64": ("engine/converters/archive/",),
     "joserfc": ("gateway/tokens/",),
+    "lameenc": ("engine/converters/media/",),
     "lxml": ("engine/converters/",),
     "markupsafe": ("gateway/",),
     "mozjpeg_lossless_optimization": ("engine/converters/image/",),

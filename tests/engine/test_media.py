@@ -1,13 +1,15 @@
 """The media family: every pair, judged by ffprobe and ImageMagick; options; bad files."""
 
 import json
+import os
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from engine.converters.media.catalogue import AUDIO, CONVERTERS, VIDEO
+from engine.converters.media.catalogue import AUDIO, CONVERTERS, FAMILY, VIDEO
 from engine.engine import Engine, EngineConfig
 from engine.job import Bounds
 from tests.engine.calls import FILES, convert
@@ -260,6 +262,22 @@ def test_every_converter_has_a_pair_here() -> None:
     assert {one.operation for one in CONVERTERS} == {
         "audio", "video", "animation", "frame", "waveform", "info",
     }  # fmt: skip
+
+
+def test_mp3_is_coded_by_the_lame_that_is_compiled_for_speed() -> None:
+    pytest.importorskip("lameenc")
+    # A fresh interpreter imports what the zygote does; the dynamic linker says what it bound.
+    imports = f"import {', '.join(FAMILY.preload)}"
+    bound = subprocess.run(
+        [sys.executable, "-c", imports],
+        env={**os.environ, "LD_DEBUG": "bindings"},
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stderr
+    (found,) = (line for line in bound.splitlines() if "`lame_encode_buffer_float'" in line)
+    assert "libavcodec" in found.partition(" to ")[0]
+    assert "lameenc" in found.partition(" to ")[2]
 
 
 async def test_every_converter_runs_in_a_confined_worker() -> None:

@@ -291,7 +291,8 @@ CONVERTERS: tuple[Converter, ...] = (
 FAMILY = Family(
     name="media",
     needs=("av", "PIL"),
-    preload=("engine.task", "engine.converters.media.warm"),
+    # lame goes first: FFmpeg's libraries are bound when the others import them.
+    preload=("engine.converters.media.lame", "engine.task", "engine.converters.media.warm"),
     warm="engine.converters.media.warm:warm",
     touch="engine.converters.media.warm:touch",
     # Five minutes of one core code about four minutes of 720p film; an hour of sound takes one.
