@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 from engine.converters.raster import turns
 from engine.converters.raster.geometry import Layout
@@ -288,3 +288,18 @@ def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("width", "height"), [(600, 376), (380, 238)])
+def test_a_jpeg_of_odd_sides_that_is_decoded_at_a_fraction_stays_where_it_was(
+    width: int, height: int
+) -> None:
+    """1927 x 1207 is no multiple of 2 or 4: its last pixels are parts of one."""
+    soft = Image.effect_noise((1927, 1207), 120).filter(ImageFilter.GaussianBlur(6))
+    upload = io.BytesIO()
+    ImageOps.autocontrast(soft).convert("RGB").save(upload, "JPEG", quality=95)
+    size = ("-filter", "Lanczos", "-resize", f"{width}x{height}!")
+    whole = run(_CONVERT, "jpeg:-", *size, "ppm:-", stdin=upload.getvalue())
+    ours = convert(upload.getvalue(), "jpeg", "png", width=width, height=height, fit="fill")
+    # 41.8 dB where the scale was taken from the rounded size.
+    assert psnr(Image.open(io.BytesIO(whole)).convert("RGB"), Seen(ours.file, "png").rgb()) > 47

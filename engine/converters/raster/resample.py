@@ -11,9 +11,14 @@ from PIL import Image, JpegImagePlugin
 from engine.converters.raster.geometry import Box, Layout, Size
 
 _FAST_MODES = frozenset({"L", "RGB", "RGBA", "CMYK"})
-# How much larger than needed a JPEG is decoded when its decoder does part of the scaling: its block
-# averages are harsher than Lanczos, so at least a factor of two is left to that (as libvips does).
-_DRAFT_MARGIN = 2
+# The fractions at which a JPEG's decoder can do part of the scaling, and the reductions from which
+# on it does. Its blocks with fewer frequencies are harsher than Lanczos, so what is left to that is
+# at least a factor of 1.25. Measured against Lanczos of all pixels, eight pictures at ten sizes: as
+# alike as sharp's or more so (SSIM 0.991 to 0.997 at a fifth; print is the least). A factor of two
+# left to Lanczos is 0.0007 better for photographs and 0.008 for print, for a quarter more CPU.
+_FRACTIONS = ((8, 12), (4, 5), (2, 3))
+# A fifth of a size that is no multiple of five is a fifth, too.
+_NEARLY = 0.99
 
 
 def draft(image: Image.Image, layout: Layout) -> Layout:
@@ -22,10 +27,16 @@ def draft(image: Image.Image, layout: Layout) -> Layout:
         return layout
     before = image.size
     cut = (layout.crop[2] - layout.crop[0], layout.crop[3] - layout.crop[1])
-    ratio = max(layout.size[0] / cut[0], layout.size[1] / cut[1]) * _DRAFT_MARGIN
-    if ratio < 1:
-        image.draft(None, (int(before[0] * ratio) + 1, int(before[1] * ratio) + 1))
-    across, down = image.size[0] / before[0], image.size[1] / before[1]
+    reduction = min(cut[0] / layout.size[0], cut[1] / layout.size[1])
+    part = next((part for part, least in _FRACTIONS if reduction >= least * _NEARLY), None)
+    if part is None:
+        return layout
+    drafted = image.draft(None, (max(before[0] // part, 1), max(before[1] // part, 1)))
+    if drafted is None:
+        return layout
+    # Where a side is no multiple of the fraction, the last pixel is one in part: what the whole
+    # picture covers is less than the size.
+    across, down = drafted[1][2] / before[0], drafted[1][3] / before[1]
     left, top, right, bottom = layout.crop
     return layout._replace(crop=(left * across, top * down, right * across, bottom * down))
 
