@@ -24,6 +24,7 @@ from gateway.errors import AddressInUse, ConfigError
 from gateway.listener import BACKLOG, Listener
 from gateway.operations import ORDERS
 from gateway.permissions import Permission
+from gateway.processes.siblings import FIGURES
 
 log = structlog.get_logger()
 
@@ -46,6 +47,7 @@ ADMIN_ROUTES: tuple[Endpoint, ...] = (
             ("/admin/status", health.admin_status, "adminStatus", "What this process does"),
             ("/status", health.status, "status", "The same, where it is elsewhere"),
             ("/metrics", health.metrics, "metrics", "Prometheus figures"),
+            (FIGURES, health.own_figures, "adminFigures", "The same of this process, as JSON"),
         )
     ),
     *(
@@ -70,7 +72,8 @@ async def open_doors(
 ) -> AsyncIterator[None]:
     """Answer operators for the block: on the Unix socket, and on `address` if there is one."""
     async with AsyncExitStack() as stack:
-        unix = stack.enter_context(admin_socket.listening(settings.home, BACKLOG))
+        group = app[state.SIBLINGS].group
+        unix = stack.enter_context(admin_socket.listening(settings.home, BACKLOG, group))
         doors: list[Listener] = [_UnixListener(unix, build(app), settings.server)]
         if address is not None:
             doors.append(Listener(address, build(app), settings.server))
@@ -91,7 +94,7 @@ def build(app: web.Application) -> web.Application:
     )
     shared: tuple[web.AppKey[Any], ...] = (
         *(state.SETTINGS, state.ENGINE, state.LEDGER, state.MEMORY, state.METRICS, state.DOOR),
-        *(state.OBSERVERS, state.OPERATIONS, state.PROCESS),
+        *(state.OBSERVERS, state.OPERATIONS, state.PROCESS, state.SIBLINGS),
     )
     for key in shared:
         own[key] = app[key]

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from gateway.errors import ConfigError
 
-# The second number tells apart two processes of one pid: containers that share a home.
-_NAME = re.compile(r"admin-(\d+)(-\d+)?\.sock")
+# Of several gateways of one service each has the service's eight digits in its name. The second
+# number tells apart two processes of one pid: containers that share a home.
+_NAME = re.compile(r"admin-(\d+)(?:\.([0-9a-f]{8}))?(-\d+)?\.sock")
 # Nobody runs a hundred of those.
 _NUMBERS_MAX = 100
 _MODE = 0o600
@@ -25,8 +26,11 @@ _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 @contextmanager
-def listening(home: Path, backlog: int) -> Iterator[socket.socket]:
-    """A socket that listens under this process's name until the block ends."""
+def listening(home: Path, backlog: int, group: str = "") -> Iterator[socket.socket]:
+    """A socket that listens under this process's name until the block ends.
+
+    `group`: eight hexadecimal digits that several gateways of one service share.
+    """
     with short_path(home) as folder, socket.socket(socket.AF_UNIX, _KIND) as sock:
         _sweep(home, folder)
         draft = f"{folder}/.admin-{secrets.token_hex(8)}"
@@ -34,7 +38,7 @@ def listening(home: Path, backlog: int) -> Iterator[socket.socket]:
         try:
             os.chmod(draft, _MODE)  # noqa: PTH101 -- a path through a descriptor
             sock.listen(backlog)
-            name = _named(folder, draft)
+            name = _named(folder, draft, group)
         finally:
             os.unlink(draft)  # noqa: PTH108 -- likewise
         try:
@@ -56,6 +60,12 @@ def pid_of(name: str) -> int:
     return int(found[1]) if found else 0
 
 
+def group_of(name: str) -> str:
+    """The service that the process is one of several gateways of; empty where it is all of it."""
+    found = _NAME.fullmatch(name)
+    return (found[2] or "") if found else ""
+
+
 @contextmanager
 def short_path(home: Path) -> Iterator[str]:
     """A path of the home that is short, however long its own is, for as long as the block runs."""
@@ -66,11 +76,11 @@ def short_path(home: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _named(folder: str, draft: str) -> str:
+def _named(folder: str, draft: str, group: str) -> str:
     """Give the socket its name. The first link to a name wins."""
     for number in range(1, _NUMBERS_MAX):
         again = f"-{number}" if number > 1 else ""
-        name = f"admin-{os.getpid()}{again}.sock"
+        name = f"admin-{os.getpid()}{group and f'.{group}'}{again}.sock"
         try:
             os.link(draft, f"{folder}/{name}")
         except FileExistsError:

@@ -33,6 +33,7 @@ from gateway.people.throttle import Throttle
 from gateway.privacy import staff
 from gateway.privacy.desk import PrivacyDesk
 from gateway.process import this_process
+from gateway.processes.siblings import Siblings
 from gateway.proof_of_work import ProofOfWork
 from gateway.receipt_desk import ReceiptDesk
 from gateway.receipt_keys import ReceiptKeys
@@ -59,9 +60,11 @@ async def compose(
     pepper: bytes,
     keks: tuple[bytes, ...],
     observers: Sequence[Observer] = (),
+    group: str = "",
 ) -> AsyncIterator[web.Application]:
     """The whole service behind an application that is ready to listen.
 
+    `group` is the service that this is one of several gateways of (`gateway/processes/`).
     The engine comes first: a kernel that cannot isolate is found out before anything is written.
     """
     async with AsyncExitStack() as stack:
@@ -70,7 +73,7 @@ async def compose(
         ledger = await stack.enter_async_context(
             Ledger.connect(ledger_settings(settings, dsn=dsn, pepper=pepper, keks=keks))
         )
-        app = build(settings, engine, ledger, observers)
+        app = build(settings, engine, ledger, observers, group)
         stack.callback(app[state.OUTBOUND].close)
         stack.push_async_callback(app[state.OPERATIONS].close)
         await stack.enter_async_context(app[state.TOKEN_DESK].rotating())
@@ -78,7 +81,11 @@ async def compose(
 
 
 def build(
-    settings: Settings, engine: Engine, ledger: Ledger, observers: Sequence[Observer] = ()
+    settings: Settings,
+    engine: Engine,
+    ledger: Ledger,
+    observers: Sequence[Observer] = (),
+    group: str = "",
 ) -> web.Application:
     """The application around an engine and a ledger."""
     memory = Memory(settings.upload.in_flight_bytes_max)
@@ -100,6 +107,7 @@ def build(
     app[state.METRICS] = metrics
     app[state.DOOR] = door
     app[state.PROCESS] = process
+    app[state.SIBLINGS] = Siblings(settings.home, group)
     app[state.OPERATIONS] = Operations(engine, door, ledger, process)
     app[state.TOKEN_DESK] = TokenDesk(ledger, settings.tokens)
     app[state.RECEIPTS] = ReceiptDesk(ReceiptKeys(settings.home), settings.engine.isolation)

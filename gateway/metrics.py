@@ -7,7 +7,7 @@ reply. Gauges are read from the engine when somebody looks, so that nothing has 
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 
 from prometheus_client import (
@@ -26,6 +26,7 @@ from engine.job import Job, Output
 from gateway.mail.postman import OUTCOMES as MAIL_OUTCOMES
 from gateway.outbound.client import OUTCOMES, PURPOSES
 from gateway.people.desk import SIGN_INS
+from gateway.processes.figures import Family, Figure
 from gateway.stages import Stage, Trail
 from gateway.uploads import Memory
 from ledger.billing.payment import EventState
@@ -164,8 +165,20 @@ class Metrics:
         registry.register(_Moment(status, memory, ledger))
 
     def page(self) -> bytes:
-        """The figures in Prometheus' text format."""
+        """The figures of this process in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def own(self) -> list[Family]:
+        """The figures of this process, to be added to others'."""
+        return [
+            Family(
+                metric.name,
+                metric.documentation,
+                metric.type,
+                [Figure(one.name, dict(one.labels), float(one.value)) for one in metric.samples],
+            )
+            for metric in self._registry.collect()
+        ]
 
     def answered(self, route: str, method: str, status: int) -> None:
         """Count one answer. `route` is the pattern in the route table, or `-`."""
@@ -217,6 +230,26 @@ class Metrics:
         self._of(self._cpu, job.converter).inc(output.cpu_s)
         self._of(self._stages, "queue").observe(output.queue_s)
         self._of(self._stages, "convert").observe(output.convert_s)
+
+
+def page_of(families: Iterable[Family]) -> bytes:
+    """Figures of several processes in Prometheus' text format."""
+    return generate_latest(_Families(families))
+
+
+class _Families(Collector):
+    """Figures that were collected elsewhere."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """Give them as they are."""
+        for family in self._families:
+            metric = Metric(family.name, family.meaning, family.kind)
+            for one in family.figures:
+                metric.add_sample(one.name, one.labels, one.value)
+            yield metric
 
 
 class _Moment(Collector):

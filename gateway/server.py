@@ -164,7 +164,7 @@ async def _service(
         for name in [] if group else await migrate(found.owner_dsn):
             log.info("migrated", migration=name)
         async with compose(
-            settings, dsn=found.app_dsn, pepper=pepper, keks=keks, observers=observers
+            settings, dsn=found.app_dsn, pepper=pepper, keks=keks, observers=observers, group=group
         ) as app:
             yield app
 

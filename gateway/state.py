@@ -25,6 +25,7 @@ from gateway.outbound.client import Outbound
 from gateway.people.desk import PeopleDesk
 from gateway.privacy.desk import PrivacyDesk
 from gateway.process import Process
+from gateway.processes.siblings import Siblings
 from gateway.proof_of_work import ProofOfWork
 from gateway.receipt_desk import ReceiptDesk
 from gateway.stages import Observer, Trail
@@ -44,6 +45,7 @@ METRICS = web.AppKey("metrics", Metrics)
 MEMORY = web.AppKey("memory", Memory)
 DOOR = web.AppKey("door", Door)
 OPERATIONS = web.AppKey("operations", Operations)
+SIBLINGS = web.AppKey("siblings", Siblings)
 PROCESS = web.AppKey("process", Process)
 OUTBOUND = web.AppKey("outbound", Outbound)
 STORAGE = web.AppKey("storage", StorageDesk)

@@ -1,4 +1,8 @@
-"""`/admin/…`: operators' orders over HTTP. Small typed JSON bodies in, what was done out."""
+"""`/admin/…`: operators' orders over HTTP. Small typed JSON bodies in, what was done out.
+
+Of several gateways of one service whoever hears an order hands it on to the others, unless the
+address says `?only=this`. What is done in the ledger is done once.
+"""
 
 import msgspec
 from aiohttp import web
@@ -7,7 +11,9 @@ from gateway import state
 from gateway.api.answers import answer
 from gateway.endpoint import Handler
 from gateway.errors import RequestMalformed
-from gateway.operations import Order
+from gateway.operations import Order, Suspend, Unsuspend
+from gateway.processes.asking import BEHALF, ONLY
+from gateway.processes.siblings import on_behalf
 
 
 def order_handler(kind: type[Order]) -> Handler:
@@ -15,8 +21,14 @@ def order_handler(kind: type[Order]) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         order = _parse(kind, await request.read())
-        operations = request.app[state.OPERATIONS]
-        return answer(await operations.run(order, request[state.OPERATOR]))
+        operations, siblings = request.app[state.OPERATIONS], request.app[state.SIBLINGS]
+        actor = on_behalf(request[state.OPERATOR], request.headers.get(BEHALF))
+        if not siblings.group or ONLY in request.query or isinstance(order, Suspend | Unsuspend):
+            return answer(await operations.run(order, actor))
+        name = request.path.rpartition("/")[2]
+        return answer(
+            await siblings.give(name, order, actor, lambda its: operations.run(its, actor))
+        )
 
     return handle
 

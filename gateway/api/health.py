@@ -5,8 +5,10 @@ from aiohttp import hdrs, web
 
 from engine.engine import EngineStatus
 from gateway import state
-from gateway.api.answers import answer
+from gateway.api.answers import answer, encoded
+from gateway.metrics import page_of
 from gateway.process import Process
+from gateway.processes import figures
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,9 +51,15 @@ async def readyz(request: web.Request) -> web.StreamResponse:
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """`GET /metrics`: Prometheus' text format."""
-    figures = request.app[state.METRICS]
-    return web.Response(body=figures.page(), headers={hdrs.CONTENT_TYPE: figures.media_type})
+    """`GET /metrics`: Prometheus' text format, of all gateways of this service."""
+    metrics, siblings = request.app[state.METRICS], request.app[state.SIBLINGS]
+    page = page_of(await siblings.figures(metrics.own())) if siblings.group else metrics.page()
+    return web.Response(body=page, headers={hdrs.CONTENT_TYPE: metrics.media_type})
+
+
+async def own_figures(request: web.Request) -> web.StreamResponse:
+    """`GET /admin/figures`: those of this process, for its siblings."""
+    return encoded(figures.encode(request.app[state.METRICS].own()))
 
 
 async def status(request: web.Request) -> web.StreamResponse:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from engine.engine import FamilyStatus
 from gateway.api.health import ServiceStatus
-from gateway.cli.gateways import ORDER_S, TARGET, Gateway, Target, chosen, found
+from gateway.cli.gateways import ORDER_S, TARGET, Target, chosen, found
 from gateway.cli.terminal import Exit, complain, run, table
 from gateway.errors import NobodyAnswers, OrderRefused
 from gateway.operations import (
@@ -26,6 +27,8 @@ from gateway.operations import (
     Resume,
     SetLimit,
 )
+from gateway.processes.asking import ONLY, Gateway
+from gateway.processes.summary import together
 
 app = App(
     name="ops",
@@ -40,13 +43,20 @@ CLEAR = "\x1b[H\x1b[2J"
 Family = Annotated[str | None, Parameter(help="Only this family. [all]")]
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a service says of an order, as far as the terminal prints it."""
+class Answerer(msgspec.Struct, frozen=True):
+    """The process that carried an order out."""
 
-    action: str
-    action_id: str
-    recorded: bool
-    result: dict[str, Any]
+    pid: int
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a gateway says of an order, as far as the terminal prints it; or all of a service."""
+
+    process: Answerer | None = None
+    recorded: bool = True
+    result: dict[str, Any] = msgspec.field(default_factory=dict)
+    processes: tuple["Answer", ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 @app.command
@@ -156,17 +166,34 @@ def _order(target: Target, kind: type[Order], *, wait_s: float = ORDER_S, **fiel
 async def _give(target: Target, name: str, order: Order, wait_s: float) -> int:
     with ExitStack() as stack:
         gateways = chosen(target, found(target, target.settings(), stack))
-        codes = [await _give_one(each, name, order, wait_s) for each in gateways]
+        # Of a service of several gateways the one that was named, or all.
+        only = f"?{ONLY}=this" if target.pid is not None else ""
+        codes = [await _give_one(each, name, only, order, wait_s) for each in gateways]
     return max(codes)
 
 
-async def _give_one(gateway: Gateway, name: str, order: Order, wait_s: float) -> int:
-    said = msgspec.json.decode(await gateway.give(f"/admin/{name}", order, wait_s), type=Answer)
-    rows = [(gateway.name, name, "done")]
-    rows += [(gateway.name, key, _words(value)) for key, value in said.result.items()]
+async def _give_one(gateway: Gateway, name: str, only: str, order: Order, wait_s: float) -> int:
+    page = await gateway.give(f"/admin/{name}{only}", order, wait_s)
+    said = msgspec.json.decode(page, type=Answer)
+    for sentence in said.failed:
+        complain(sentence)
+    if said.processes:
+        codes = [_print_answer(_name(one), name, one) for one in said.processes]
+    else:
+        codes = [_print_answer(gateway.name, name, said)]
+    return max(*codes, Exit.RETRY if said.failed else Exit.OK)
+
+
+def _name(said: Answer) -> str:
+    return f"pid {said.process.pid}" if said.process else "a gateway"
+
+
+def _print_answer(who: str, name: str, said: Answer) -> int:
+    rows = [(who, name, "done")]
+    rows += [(who, key, _words(value)) for key, value in said.result.items()]
     table(("SERVICE", "WHAT", "NOW"), rows)
     if not said.recorded:
-        complain(f"{gateway.name}: done, but its end is not on record: the ledger went away")
+        complain(f"{who}: done, but its end is not on record: the ledger went away")
     return Exit.RETRY if said.result.get("finished") is False else Exit.OK
 
 
@@ -195,6 +222,7 @@ async def _watch(target: Target, *, json: bool) -> int:
 
 async def _look(target: Target, *, json: bool) -> int:
     ready = True
+    services: dict[str, list[ServiceStatus]] = {}
     with ExitStack() as stack:
         for gateway in found(target, target.settings(), stack):
             try:
@@ -210,19 +238,23 @@ async def _look(target: Target, *, json: bool) -> int:
                 continue
             if json:
                 sys.stdout.write(page.decode() + "\n")
-            else:
-                _show(now)
+            services.setdefault(gateway.group or gateway.name, []).append(now)
             ready = ready and now.health.ready
+    for gateways in services.values() if not json else ():
+        _show(gateways)
     return Exit.OK if ready else Exit.UNAVAILABLE
 
 
-def _show(now: ServiceStatus) -> None:
+def _show(gateways: Sequence[ServiceStatus]) -> None:
+    """Print a service; where it has several gateways, what they are together."""
+    now = together(gateways)
     engine, process = now.engine, now.process
     ready = "ready" if now.health.ready else f"not ready: {', '.join(now.health.missing)}"
     started = process.started_at.isoformat(timespec="seconds")
     ledger = "up" if now.ledger.up else "away"
+    pids = " and ".join(f"pid {one.process.pid}" for one in gateways)
     rows = [
-        ("process", f"pid {process.pid} on {process.host}, {process.version}, since {started}"),
+        ("process", f"{pids} on {process.host}, {process.version}, since {started}"),
         ("service", ready),
         ("isolation", f"{engine.isolation}, {engine.policy}"),
         ("conversions", str(now.conversions)),

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,9 +16,10 @@ import pytest_asyncio
 from gateway import config
 from gateway.admin_socket import answering, pid_of
 from gateway.errors import ConfigError
-from gateway.processes import brief
+from gateway.processes import brief, figures
 from gateway.processes.brief import Brief
 from gateway.processes.shares import dealt
+from gateway.processes.siblings import FIGURES, on_behalf
 from tests.gateway.command import Serving, run, serving
 from tests.gateway.samples import noise, picture
 from tests.postgres import Server, private_home
@@ -94,19 +96,24 @@ def home() -> Iterator[Path]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def service(home: Path, postgres: Server) -> AsyncIterator[Serving]:
-    """One service of two gateways; a lease is short, so that a death is soon believed."""
+async def environ(postgres: Server) -> AsyncIterator[dict[str, str]]:
+    """Settings of a service of two gateways."""
     async with postgres.database() as name:
-        with serving(
-            home,
-            *("--processes", "2", "--database-url", postgres.dsn(name)),
-            EPHEMERA__ENGINE__SLOTS="2",
-            EPHEMERA__LEDGER__LEASE_S="1",
-            EPHEMERA__SERVER__DRAIN_S="3600",
-        ) as service:
-            yield service
-            assert await asyncio.to_thread(service.stop) == 0
-            assert not answering(home)
+        yield {
+            "EPHEMERA__GATEWAY__PROCESSES": "2",
+            "EPHEMERA__LEDGER__DSN": postgres.dsn(name),
+            "EPHEMERA__ENGINE__SLOTS": "2",
+        }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def service(home: Path, environ: dict[str, str]) -> AsyncIterator[Serving]:
+    """That service; its leases are short, so that a death is soon believed."""
+    times = {"EPHEMERA__LEDGER__LEASE_S": "1", "EPHEMERA__SERVER__DRAIN_S": "3600"}
+    with serving(home, **environ, **times) as service:
+        yield service
+        assert await asyncio.to_thread(service.stop) == 0
+        assert not answering(home)
 
 
 def gateways(home: Path) -> set[int]:
@@ -125,6 +132,81 @@ async def test_every_gateway_answers_at_the_one_address_and_a_key_is_charged_onc
         for customer in customers.values():
             await customer.convert(picture(), **{"Idempotency-Key": "the same for both"})
     assert await balance(service) == begun - 3
+
+
+@pytest.mark.usefixtures("service")
+async def test_an_order_reaches_every_gateway_and_each_has_it_on_record(
+    home: Path, environ: dict[str, str]
+) -> None:
+    pids = gateways(home)
+    both = sorted(f"pid {pid}" for pid in pids)
+
+    def said(*words: str, code: int = 0) -> list[list[str]]:
+        ended = run(*words, home=home, environ=environ)
+        assert ended.returncode == code, ended.stderr
+        return [line.split("\t") for line in ended.stdout.decode().splitlines()]
+
+    def ops(*words: str, code: int = 0) -> list[list[str]]:
+        return said("ops", *words, code=code)
+
+    assert sorted(who for who, *row in ops("pause") if row == ["paused", "yes"]) == both
+    assert ["service", "not ready: paused"] in ops("status", code=69)
+    one = min(pids)
+    assert ops("resume", "--pid", str(one))[0] == [f"pid {one}", "resume", "done"]
+    assert ["service", "not ready: paused"] in ops("status", code=69)
+    ops("resume")
+    now = dict(row for row in ops("status") if len(row) == 2)
+    assert all(who in now["process"] for who in both)
+    assert now["slots"] == "0 of 2 busy"
+    shares = {who: slots for who, what, slots in ops("resize", "--slots", "5") if what == "slots"}
+    assert (sorted(shares), sorted(shares.values())) == (both, ["2", "3"])
+    ops("resize", "--slots", "1", code=65)
+    ops("resize", "--slots", "2")
+    rows = said("audit", "list")
+    assert Counter(row[3] for row in rows) == {"pause": 2, "resume": 3, "resize": 4}
+    assert {row[1] for row in rows} == {f"uid:{os.geteuid()}"}
+
+
+async def test_figures_are_those_of_all_gateways_whoever_is_asked(
+    home: Path, service: Serving
+) -> None:
+    async with through_each(service, gateways(home)) as customers:
+        for customer in customers.values():
+            assert (await customer.convert(picture()))[0] == 200
+        pages = [await customer.figures() for customer in customers.values()]
+    name = 'ephemera_conversions_total{converter="image.convert",source="png",target="webp"}'
+    for page in pages:
+        assert page["ephemera_gateways"] == 2
+        assert page['ephemera_slots{state="free"}'] == 2
+        assert page["ephemera_ledger_up"] == 1
+        assert page["ephemera_stored_files_max"] == config.FilesSection().files_max
+    assert pages[0][name] == pages[1][name] >= 2
+
+
+@pytest.mark.usefixtures("service")
+async def test_it_is_decided_of_every_gauge_how_several_gateways_say_it(home: Path) -> None:
+    [name, *_] = answering(home)
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(home / name))) as session,
+        session.get(f"http://ephemera{FIGURES}") as response,
+    ):
+        own = figures.decode(await response.read())
+    gauges = {family.name for family in own if family.kind == "gauge"}
+    assert gauges <= figures.ADDED | figures.HOW.keys()
+    assert not figures.ADDED & figures.HOW.keys()
+    for family, twice in zip(own, figures.added_up([own, own])[:-1], strict=True):
+        times = 1 if family.name in figures.HOW else 2
+        values = [times * one.value for one in family.figures]
+        assert values == [one.value for one in twice.figures], family.name
+
+
+async def test_an_order_is_handed_on_in_the_name_of_who_gave_it() -> None:
+    ours = f"uid:{os.geteuid()}"
+    assert on_behalf(ours, "token:0123abcd") == "token:0123abcd"
+    assert on_behalf(ours, None) == ours
+    assert on_behalf(ours, "somebody else") == ours
+    assert on_behalf("uid:4711", "token:0123abcd") == "uid:4711"
+    assert on_behalf("token:0123abcd", "uid:0") == "token:0123abcd"
 
 
 async def test_a_killed_gateway_is_replaced_and_its_debits_are_refunded(
@@ -153,37 +235,29 @@ async def test_a_killed_gateway_is_replaced_and_its_debits_are_refunded(
 
 
 async def test_an_address_that_another_service_has_is_not_shared_with_it(
-    service: Serving,
+    environ: dict[str, str], service: Serving
 ) -> None:
     with private_home() as elsewhere:
-        ended = run(
-            *("serve", "--processes", "2", "--port", str(service.port)),
-            home=elsewhere,
-            environ={"EPHEMERA__ENGINE__SLOTS": "2"},
-        )
-        assert not (elsewhere / "postgres").exists()
+        ended = run("serve", "--port", str(service.port), home=elsewhere, environ=environ)
     assert ended.returncode == 69
     assert f"port {service.port} on 127.0.0.1 is in use" in ended.stderr.decode()
 
 
-async def test_gateways_whose_parent_was_killed_finish_and_leave(postgres: Server) -> None:
+async def test_gateways_whose_parent_was_killed_finish_and_leave(
+    environ: dict[str, str], postgres: Server
+) -> None:
     async with postgres.database() as name:
-        with private_home() as elsewhere:
-            service = serving(
-                elsewhere,
-                *("--processes", "2", "--database-url", postgres.dsn(name)),
-                EPHEMERA__ENGINE__SLOTS="2",
-            )
-            with service as running:
-                async with through_each(running, gateways(elsewhere)) as customers:
-                    [slow, *_] = customers.values()
-                    conversion = asyncio.create_task(slow.convert(SLOW, "png/avif?effort=5"))
-                    await until_charged(running, 999)
-                    running.process.kill()
-                    assert (await conversion)[0] == 200
-                async with asyncio.timeout(PATIENCE_S):
-                    while gateways(elsewhere):  # noqa: ASYNC110 -- other processes
-                        await asyncio.sleep(0.02)
+        own = environ | {"EPHEMERA__LEDGER__DSN": postgres.dsn(name)}
+        with private_home() as elsewhere, serving(elsewhere, **own) as running:
+            async with through_each(running, gateways(elsewhere)) as customers:
+                [slow, *_] = customers.values()
+                conversion = asyncio.create_task(slow.convert(SLOW, "png/avif?effort=5"))
+                await until_charged(running, 999)
+                running.process.kill()
+                assert (await conversion)[0] == 200
+            async with asyncio.timeout(PATIENCE_S):
+                while gateways(elsewhere):  # noqa: ASYNC110 -- other processes
+                    await asyncio.sleep(0.02)
 
 
 async def test_a_stop_lets_the_conversions_of_all_gateways_finish(
@@ -213,6 +287,12 @@ class Customer(msgspec.Struct, frozen=True):
         address = f"{self.url}/v1/convert/{path}"
         async with self.session.post(address, data=upload, headers=headers) as response:
             return response.status, await response.read()
+
+    async def figures(self) -> dict[str, float]:
+        async with self.session.get(f"{self.url}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        rows = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in rows}
 
 
 @asynccontextmanager
