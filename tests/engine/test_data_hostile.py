@@ -58,6 +58,63 @@ def test_an_encrypted_workbook_says_so_and_opens_with_its_password() -> None:
     assert "the result is not encrypted; the source was" in opened.warnings
 
 
+def workbook_of(rows: bytes) -> bytes:
+    """A workbook with this inside its one sheet's `sheetData`."""
+    buffer, whole = io.BytesIO(), zipfile.ZipFile(io.BytesIO(upload("xlsx")))
+    with zipfile.ZipFile(buffer, "w") as book:
+        for name in whole.namelist():
+            part = whole.read(name)
+            if name.endswith("sheet1.xml"):
+                before, _, rest = part.partition(b"<sheetData>")
+                part = (
+                    before
+                    + b"<sheetData>"
+                    + rows
+                    + b"</sheetData>"
+                    + rest.partition(b"</sheetData>")[2]
+                )
+            book.writestr(name, part)
+    return buffer.getvalue()
+
+
+_ONE, _LAST = b"<v>1</v></c>", b"<v>2</v></c></row>"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b'<row r="1"><c r="A1">' + _ONE + b'<c r="AAAA900000">' + _LAST,
+        b'<row r="1"><c r="a1">' + _ONE + b'<c r="zzz900000">' + _LAST,
+        b'<row r="1"><c r="A1">' + _ONE + b'<c s="1"r="ZZZ900000">' + _LAST,
+        b'<row r="1"><c r="A1">' + _ONE + b'<c\tr\n=\n"ZZZ900000">' + _LAST,
+        b"<row r='1'><c r='A1'>" + _ONE + b"<c r='ZZZ900000'>" + _LAST,
+        b'<row r="1"><c r="A1">' + _ONE + b'<c r="A2" r="ZZZ900000">' + _LAST,
+        b'<row r="1"><c r="A1">' + _ONE + b'<c s=">" r="ZZZ900000">' + _LAST,
+        b'<row r="1"><c r="A1">' + _ONE + b'<c s=" --><c r="ZZZ900000">' + _LAST,
+        b'<row r="1"><n:c r="A1">' + _ONE + b'<n:c r="ZZZ900000">' + _LAST,
+        b'<x:row r="1"><x:c r="A1">' + _ONE + b'<x:c r="ZZZ900000">' + _LAST,
+        b"<row>" + b"<c/>" * 5000 + b"<c>" + _LAST + b"<row/>" * 5000 + b"<row><c>" + _LAST,
+        b'<row r="900000">' + b"<c/>" * 5000 + b"<c>" + _LAST,
+        b"<row>" + (b"<c/>" * 500 + b"<!-- <row> -->") * 10 + b"<c>" + _LAST + b"<row/>" * 5000,
+    ],
+)
+def test_a_far_cell_is_found_however_it_says_where_it_is(rows: bytes) -> None:
+    assert convert(workbook_of(rows), "xlsx", "csv").error == "SourceTooComplex"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b'<row r="1"><c r="A1"><v>1</v></c><c r="B1"><v>2</v></c></row>',
+        b"<row><c><v>1</v></c><c><v>2</v></c></row>",
+        b'<x:row r="1"><x:c r="A1"><x:v>1</x:v></x:c><x:c r="B1"><x:v>2</x:v></x:c></x:row>',
+        b'<row r="1"><c r="A1"><v>1</v></c><!-- <c s="1" --><c r="B1"><v>2</v></c></row>',
+    ],
+)
+def test_a_sheet_is_read_however_it_says_where_its_cells_are(rows: bytes) -> None:
+    assert convert(workbook_of(rows), "xlsx", "csv").file == b"1,2\n"
+
+
 @pytest.mark.claim("C-BOMB-1")
 def test_a_workbook_of_two_far_cells_is_refused_before_room_is_made() -> None:
     buffer = io.BytesIO()

@@ -107,13 +107,23 @@ def _table(book: Any, name: str, options: Any, notes: Notes) -> Table:
     def rows() -> Iterator[Row]:
         return bounded(_rows(sheet, skipped, left), width)
 
-    return Table(name=name, columns=columns, rows=rows)
+    return Table(name=name, columns=columns, rows=rows, flat=True)
 
 
 def _rows(sheet: Any, skipped: int, left: int) -> Iterator[Row]:
     for number, row in enumerate(sheet.iter_rows()):
         if number >= skipped:
-            yield [_value(cell) for cell in row[left:]]
+            # A call for each cell would be half of the work: most texts and numbers need none.
+            yield [
+                cell
+                if (kind := type(cell)) is str and cell and cell[:2] != "PT"
+                else _value(cell)
+                if kind is not float
+                else int(cell)
+                if cell.is_integer() and -_EXACT <= cell <= _EXACT
+                else cell
+                for cell in (row[left:] if left else row)
+            ]
 
 
 def _value(cell: Any) -> Any:
@@ -123,8 +133,6 @@ def _value(cell: Any) -> Any:
     if type(cell) is str and cell.startswith("PT") and (found := _DURATION.fullmatch(cell)):
         hours, minutes, seconds = found.groups()
         return timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
-    if type(cell) is float and cell.is_integer() and -_EXACT <= cell <= _EXACT:
-        return int(cell)
     return cell
 
 

@@ -8,6 +8,8 @@ stays; everywhere else the rows are found first. Which option speaks of which fo
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import msgspec
+
 from engine.converter import Result, Work
 from engine.converters.data import (
     arrow,
@@ -172,11 +174,11 @@ def _narrowed(table: Table, options: DataOptions) -> Table:
     if arrow_table is not None:
         arrow_table = arrow_table.select(places).rename_columns(list(names))
         arrow_table = arrow_table if limit is None else arrow_table.slice(0, limit)
-    return Table(name=table.name, columns=names, rows=rows, arrow=arrow_table)
+    return Table(name=table.name, columns=names, rows=rows, arrow=arrow_table, flat=table.flat)
 
 
 def _named(table: Table, name: str) -> Table:
-    return Table(name=name, columns=table.columns, rows=table.rows, arrow=table.arrow)
+    return msgspec.structs.replace(table, name=name)
 
 
 def _listed(text: str, option: str) -> list[str]:

@@ -42,10 +42,11 @@ _QUOTING: Mapping[str, Literal[0, 1, 2]] = {"minimal": 0, "all": 1, "text": 2}  
 # A field longer than this is a quote that was never closed, or no table.
 _FIELD_MAX = 16 * 1024 * 1024
 # What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = frozenset({"=", "+", "-", "@", "\t", "\r"})
 # Written in pieces, so that the bound on the result is met early.
 _PIECE_CHARACTERS = 256 * 1024
-_TYPED_WORDS = (bool, int, float)
+# The writer must see a number to leave it without quotes.
+_NUMBERS = frozenset({int, float})
 
 
 def decode(upload: Buffer, encoding: str, notes: Notes) -> str:
@@ -89,7 +90,8 @@ def read(work: Work, notes: Notes) -> list[Table]:
         dates=options.dates,
         nulls=frozenset({"", *next(csv.reader([options.nulls]), [])}),
     )
-    return [Table(name="data", columns=columns, rows=_values(body, len(columns), how, work))]
+    rows = _values(body, len(columns), how, work)
+    return [Table(name="data", columns=columns, rows=rows, flat=True)]
 
 
 def holds_words_only(target: str) -> bool:
@@ -193,8 +195,18 @@ def write(table: Table, work: Work, notes: Notes) -> Buffer:
     how = Writing(
         comma=options.decimal_out == "comma", date_format=options.date_format, null=options.null_out
     )
+    # What is written as it is: most cells, and a call for each would be half of the work.
+    numbers = frozenset() if how.comma else _NUMBERS
     for row in bounded(table.rows(), len(table.columns)):
-        writer.writerow([_field(value, how, options, notes) for value in row])
+        writer.writerow(
+            [
+                value
+                if (kind := type(value)) in numbers
+                or (kind is str and value[:1] not in _FORMULA_STARTS)
+                else _field(value, how, options, notes)
+                for value in row
+            ]
+        )
         if text.tell() > _PIECE_CHARACTERS:
             buffer.write(encode(text.getvalue()))
             text.seek(0)
@@ -218,17 +230,14 @@ def _encoder(encoding: str) -> Callable[..., bytes]:
     return encode
 
 
-def _field(value: Any, how: Writing, options: Any, notes: Notes) -> Any:
+def _field(value: Any, how: Writing, options: Any, notes: Notes) -> str:
     if isinstance(value, str):
         return _defused(value, options, notes)
-    # The writer must see a number to leave it without quotes.
-    if isinstance(value, _TYPED_WORDS) and not how.comma and not isinstance(value, bool):
-        return value
     return word_of(value, how)
 
 
 def _defused(word: str, options: Any, notes: Notes) -> str:
-    if not word.startswith(_FORMULA_STARTS) or _is_number(word):
+    if word[:1] not in _FORMULA_STARTS or _is_number(word):
         return word
     if options.formulas == "escape":
         notes.count("fields like formulas, which have an apostrophe before them now: {}")

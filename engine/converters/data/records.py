@@ -173,7 +173,9 @@ def _cell(value: Value, notes: Notes) -> Value:
 
 def flattened(table: Table, notes: Notes) -> Table:
     """The same table without nested values: objects become columns, lists JSON text."""
-    if not any(isinstance(cell, list | Mapping) for row in table.rows() for cell in row):
+    if table.flat or not any(
+        isinstance(cell, list | Mapping) for row in table.rows() for cell in row
+    ):
         return table
     records = [dict(zip(table.columns, row, strict=True)) for row in table.rows()]
     flat = _of_records(table.name, records, notes, flat=True)

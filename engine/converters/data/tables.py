@@ -33,6 +33,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows: Callable[[], Iterator[Row]]
     # The same as a pyarrow table, where a columnar source declared its types.
     arrow: Any = None
+    # No cell of it holds a list or an object: nobody has to look.
+    flat: bool = False
 
 
 class Tree(msgspec.Struct, frozen=True, kw_only=True):
