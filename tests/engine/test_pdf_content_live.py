@@ -1,5 +1,6 @@
 """The same conversions in real workers, in the whole sandbox: nothing is opened, all is there."""
 
+import csv
 import io
 import json
 
@@ -10,6 +11,7 @@ from engine.engine import Engine, EngineConfig
 from engine.registry import FAMILIES
 from tests.engine.calls import convert, sample
 from tests.engine.judges import Seen, qpdf_approves, words
+from tests.engine.test_pdf_content_text import CHINESE, chinese
 
 _NAMES = {family.name for family in FAMILIES}
 
@@ -36,6 +38,8 @@ async def test_everything_that_is_taken_out_of_a_document_comes_out_of_a_jail() 
         assert Seen(picture, "jpeg").size == (160, 120)
         with pytest.raises(errors.TargetImpossible):
             await _run(engine, "csv", nine)
+        read = csv.reader(io.StringIO((await _run(engine, "csv", chinese())).decode("utf-8-sig")))
+        assert list(read) == CHINESE
         with pytest.raises(errors.PasswordRequired):
             await _run(engine, "docx", sample("encrypted.pdf"))
     finally:

@@ -24,6 +24,7 @@ _HEAD, *_ROWS = [
 ]
 _TABLE = [_HEAD, *_ROWS]
 _AT = [40, 120, 180, 250, 330]
+CHINESE = [["中文", "数字"]] * 3
 
 
 def _text(x: float, y: float, text: str, size: int = 10) -> str:
@@ -96,7 +97,8 @@ def test_text_is_no_table_and_a_scan_is_told_apart() -> None:
     assert (reply.error, "searchable" in reply.detail) == ("TargetImpossible", True)
 
 
-def test_chinese_that_relies_on_its_reader_is_read_as_characters() -> None:
+def chinese() -> bytes:
+    """A table whose font is not in the document, and whose coding is only named."""
     below = pikepdf.Dictionary(
         Type=pikepdf.Name.Font,
         Subtype=pikepdf.Name.CIDFontType0,
@@ -111,20 +113,23 @@ def test_chinese_that_relies_on_its_reader_is_read_as_characters() -> None:
         Encoding=pikepdf.Name("/UniGB-UCS2-H"),
         DescendantFonts=[below],
     )
-    rows = [["中文", "数字"]] * 3
     with pikepdf.new() as document:
         page = document.add_blank_page(page_size=(400, 300))
         page.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F1=font))
         page.Contents = document.make_stream(
             "".join(
                 f"BT /F1 12 Tf {x} {250 - 20 * at} Td <{cell.encode('utf-16-be').hex()}> Tj ET "
-                for at, row in enumerate(rows)
+                for at, row in enumerate(CHINESE)
                 for x, cell in zip(_AT, row, strict=False)
             ).encode()
         )
         buffer = io.BytesIO()
         document.save(buffer)
-    assert _rows(convert(buffer.getvalue(), "pdf", "csv").file) == rows
+    return buffer.getvalue()
+
+
+def test_chinese_that_relies_on_its_reader_is_read_as_characters() -> None:
+    assert _rows(convert(chinese(), "pdf", "csv").file) == CHINESE
 
 
 def test_every_table_is_a_file_or_a_sheet_and_json_says_where_it_is() -> None:

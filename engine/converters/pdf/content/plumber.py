@@ -4,11 +4,14 @@ Its lower half asks importlib.metadata for its own version number, and that woul
 parsing and with it the socket module into the jail.
 """
 
+import gzip
+import json
 import struct
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -63,16 +66,46 @@ _CODINGS = (
     "UniKS-UCS2-H", "KSCms-UHC-H", "UniCNS-UCS2-H", "ETen-B5-H",
 )  # fmt: skip
 _COLLECTIONS = ("Adobe-GB1", "Adobe-Japan1", "Adobe-Korea1", "Adobe-CNS1")
+# Their tables: of codes, in bytes one after the other, and of characters.
+_NUMBERED = frozenset({"CODE2CID", "CID2UNICHR_H", "CID2UNICHR_V"})
 
 
 def load_codings() -> None:
-    """Read them once, in the zygote: 40 MiB there, nothing in a worker that does not use them."""
-    from pdfminer.cmapdb import CMapDB  # noqa: PLC0415  # imported already, inside the replacement
+    """Read their files in the zygote, and unpack one only where a document asks for it.
 
-    for name in _CODINGS:
-        CMapDB.get_cmap(name)
-    for name in _COLLECTIONS:
-        CMapDB.get_unicode_map(name)
+    Unpacked they are 40 MiB of small objects: a third of the pages that every fork would have to
+    count, 2.5 ms of CPU a worker, for what one document in thousands uses.
+    """
+    from pdfminer import cmapdb  # noqa: PLC0415  # imported already, inside the replacement
+
+    folder = Path(cmapdb.__file__).parent / "cmap"
+    for name in (*_CODINGS, *(f"to-unicode-{one}" for one in _COLLECTIONS)):
+        _packed[name] = (folder / f"{name}.json.gz").read_bytes()
+    # The method that looks for files in folders.
+    setattr(cmapdb.CMapDB, "_load_data", _coding)  # noqa: B010  # mypy lets no method be assigned
+
+
+_packed: dict[str, bytes] = {}
+
+
+def _coding(name: str) -> type[Any]:
+    """What pdfminer makes of one of its files: a class of tables whose keys are numbers."""
+    from pdfminer.cmapdb import CMapDB  # noqa: PLC0415  # as above
+
+    packed = _packed.get(name)
+    if packed is None:
+        raise CMapDB.CMapNotFound(name)
+    tables = json.loads(gzip.decompress(packed))
+    for key in _NUMBERED & tables.keys():
+        tables[key] = _numbered(tables[key])
+    return type(name, (), tables)
+
+
+def _numbered(table: Any) -> Any:
+    """JSON has keys of text only."""
+    if not isinstance(table, dict):
+        return table
+    return {int(key): _numbered(value) for key, value in table.items()}
 
 
 @contextmanager
