@@ -142,6 +142,35 @@ def test_two_ways_of_splitting_at_once_are_refused() -> None:
         operate("split", book(), bookmarks=1, ranges="1-2")
 
 
+def test_how_a_bookmark_shows_its_page_is_kept_and_what_is_no_number_is_left_to_the_reader() -> (
+    None
+):
+    with pikepdf.open(io.BytesIO(book())) as document:
+        first = document.Root.Outlines.First
+        page = document.pages[4].obj
+        document.Root.Dests = pikepdf.Dictionary(there=[page, pikepdf.Name.FitH, 70.5])
+        first.Dest = pikepdf.Array([page, pikepdf.Name.XYZ, None, 20, pikepdf.Name.Odd, 7])
+        first.Next.Dest = pikepdf.Name.there
+        first.Next.Next.Dest = pikepdf.Array([page, pikepdf.Name.Odd, 3])
+        buffer = io.BytesIO()
+        document.save(buffer)
+    made = operate("pages", buffer.getvalue(), pages="5").file
+    qpdf_approves(made)
+    with pikepdf.open(io.BytesIO(made)) as document:
+        page = document.pages[0].obj
+        shown = [item.destination for item in document.open_outline().root]
+        assert [one[0].objgen for one in shown] == [page.objgen] * 3
+        told = [[str(value) for value in list(one)[1:]] for one in shown]
+    assert told == [["/XYZ", "None", "20", "None"], ["/FitH", "70.5"], ["/Fit"]]
+
+
+def test_a_page_that_is_repeated_is_a_page_of_its_own_each_time() -> None:
+    made = operate("pages", sample("nine.pdf"), pages="1,1,2,1").file
+    qpdf_approves(made)
+    with pikepdf.open(io.BytesIO(made)) as document:
+        assert len({page.obj.objgen for page in document.pages}) == 4
+
+
 def test_a_bookmark_that_leads_to_itself_does_no_harm() -> None:
     with pikepdf.open(io.BytesIO(book())) as document:
         document.Root.Outlines.First.Next.Next = document.Root.Outlines.First

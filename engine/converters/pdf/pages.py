@@ -30,6 +30,11 @@ from engine.converters.pdf.ranges import parse_pages
 from engine.errors import OptionInvalid, SourceTooComplex, TargetImpossible
 from engine.job import Buffer
 
+# Where a document keeps names that its pages use: of destinations, and of fields.
+_NAMING = ("/AcroForm", "/Dests", "/Names")
+# Each page asked for by its number costs as much as a list of all costs for a sixteenth of them.
+_FEW = 16
+
 
 def merge(work: Work) -> Result:
     """Join the documents in order. Form fields and links stay; equal field names are renamed."""
@@ -128,8 +133,18 @@ def _chosen(document: pikepdf.Pdf, text: str, work: Work) -> list[int]:
 
 
 def _copy(source: pikepdf.Pdf, target: pikepdf.Pdf, chosen: Sequence[int]) -> None:
+    """Append these pages, with what else of the document they need.
+
+    pikepdf's own way asks qpdf for the list of all pages several times a page: twice the time for
+    ten pages, and 8 s for 8,000 of them. It is taken where links or fields have names.
+    """
     with reading():
-        target.add_pages_from(source, chosen)
+        if any(name in source.Root for name in _NAMING):
+            target.add_pages_from(source, chosen)
+            return
+        pages = source.pages if len(chosen) < _FEW else list(source.pages)
+        for index in chosen:
+            target._add_page(pages[index].obj)  # noqa: SLF001  # append counts all pages first
 
 
 def _copy_title(source: pikepdf.Pdf, target: pikepdf.Pdf) -> None:
