@@ -73,10 +73,15 @@ class Member:
     async def ended(self) -> int:
         """Wait for its end. Gives the exit code, or the negative number of a signal."""
         status = await self._process.wait()
-        asyncio.get_running_loop().remove_reader(self._line)
-        self._line.close()
+        self.leave()
         self.ready.clear()
         return status
+
+    def leave(self) -> None:
+        """Close the line, as the end of this process would: the gateway drains and stops."""
+        if self._line.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._line)
+            self._line.close()
 
     def _hear(self) -> None:
         """Take what it reports."""

@@ -16,6 +16,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Protocol
 
 import structlog
 from msgspec.structs import replace
@@ -86,6 +87,19 @@ async def _keep(  # noqa: PLR0917 -- the parts of one service, each named
     return gateways.failed
 
 
+class Guarded(Protocol):
+    """As much of a gateway as can be ended when it hangs."""
+
+    pid: int
+    ready: asyncio.Event
+
+    def silent_s(self) -> float:
+        """For how long nothing good was heard of it."""
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
+
+
 class Gateways:
     """All gateways of one service: started, kept, and stopped together."""
 
@@ -148,6 +162,17 @@ class Gateways:
         ready = sum(ready.is_set() for ready in self._ready)
         return Pulse(True, f"{ready} of {len(self._ready)} gateways ready")
 
+    async def guard(self, member: Guarded, watchdog_s: float) -> None:
+        """End a gateway that does not come up, or hangs. One that drains has other things to do."""
+        while not self._stopping:
+            patience_s = watchdog_s if member.ready.is_set() else START_MAX_S
+            left_s = patience_s - member.silent_s()
+            if left_s <= 0:
+                log.error("gateway_hangs", pid=member.pid, seconds=round(patience_s))
+                member.send_signal(signal.SIGKILL)
+                return
+            await asyncio.sleep(left_s)
+
     async def _each_ready(self) -> None:
         for ready in self._ready:
             await ready.wait()
@@ -182,7 +207,7 @@ class Gateways:
         member = self._members[number] = await Member.start(told, self._ready[number])
         if self._stopping:
             member.send_signal(signal.SIGTERM)
-        guard = asyncio.create_task(self._guard(member, told.watchdog_s))
+        guard = asyncio.create_task(self.guard(member, told.watchdog_s))
         try:
             return await member.ended()
         except asyncio.CancelledError:
@@ -191,17 +216,6 @@ class Gateways:
             raise
         finally:
             guard.cancel()
-
-    async def _guard(self, member: Member, watchdog_s: float) -> None:
-        """End a gateway that does not come up, or hangs. One that drains has other things to do."""
-        while not self._stopping:
-            patience_s = watchdog_s if member.ready.is_set() else START_MAX_S
-            left_s = patience_s - member.silent_s()
-            if left_s <= 0:
-                log.error("gateway_hangs", pid=member.pid, seconds=round(patience_s))
-                member.send_signal(signal.SIGKILL)
-                return
-            await asyncio.sleep(left_s)
 
     async def _pause(self, pause_s: float) -> None:
         """Wait so long, or until all stop."""

@@ -16,18 +16,22 @@ import pytest_asyncio
 from gateway import config
 from gateway.admin_socket import answering, pid_of
 from gateway.errors import ConfigError
+from gateway.notify import Notifier
 from gateway.processes import brief, figures
 from gateway.processes.brief import Brief
+from gateway.processes.member import Member
+from gateway.processes.parent import Gateways
 from gateway.processes.shares import dealt
 from gateway.processes.siblings import FIGURES, on_behalf
 from tests.gateway.command import Serving, run, serving
 from tests.gateway.samples import noise, picture
+from tests.gateway.test_notify import Manager
 from tests.postgres import Server, private_home
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # A second of work for an encoder, so that a signal finds it at work.
-SLOW = noise(700, 700)
+SLOW = noise(500, 500)
 PATIENCE_S = 180.0
 # Enough for one of a machine's two gateways to be behind each of a few connections.
 CONNECTIONS_MAX = 200
@@ -106,11 +110,23 @@ async def environ(postgres: Server) -> AsyncIterator[dict[str, str]]:
         }
 
 
+@pytest.fixture(scope="module")
+def manager(home: Path) -> Iterator[Manager]:
+    """What systemd is told."""
+    manager = Manager(str(home / "notify"))
+    yield manager
+    manager.socket.close()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def service(home: Path, environ: dict[str, str]) -> AsyncIterator[Serving]:
+async def service(home: Path, environ: dict[str, str], manager: Manager) -> AsyncIterator[Serving]:
     """That service; its leases are short, so that a death is soon believed."""
-    times = {"EPHEMERA__LEDGER__LEASE_S": "1", "EPHEMERA__SERVER__DRAIN_S": "3600"}
-    with serving(home, **environ, **times) as service:
+    more = {
+        "EPHEMERA__LEDGER__LEASE_S": "1",
+        "EPHEMERA__SERVER__DRAIN_S": "3600",
+        "NOTIFY_SOCKET": str(manager.socket.getsockname()),
+    }
+    with serving(home, **environ, **more) as service:
         yield service
         assert await asyncio.to_thread(service.stop) == 0
         assert not answering(home)
@@ -132,6 +148,36 @@ async def test_every_gateway_answers_at_the_one_address_and_a_key_is_charged_onc
         for customer in customers.values():
             await customer.convert(picture(), **{"Idempotency-Key": "the same for both"})
     assert await balance(service) == begun - 3
+
+
+@pytest.mark.usefixtures("service")
+async def test_systemd_hears_that_the_service_is_ready_when_every_gateway_is(
+    manager: Manager,
+) -> None:
+    assert await manager.heard() == ["READY=1", "STATUS=2 of 2 gateways ready"]
+
+
+async def test_a_gateway_that_cannot_start_stops_the_first_start_with_its_sentence(
+    environ: dict[str, str],
+) -> None:
+    broken = environ | {"EPHEMERA__LEDGER__KEK": "no key"}
+    with private_home() as elsewhere:
+        ended = run("serve", "--port", "0", home=elsewhere, environ=broken)
+        assert not answering(elsewhere)
+    assert ended.returncode == 78
+    assert "ledger.kek is no list of keys" in ended.stderr.decode()
+    assert not ended.stdout
+
+
+async def test_a_gateway_that_is_not_heard_of_is_ended_and_one_that_is_heard_lives() -> None:
+    told: list[int] = []
+    hangs, lives = Doubled(told, silences=[0.0, 2.0]), Doubled([], silences=[0.0] * 3)
+    group = Gateways(Notifier())
+    await group.guard(hangs, 1e-3)
+    assert told == [signal.SIGKILL]
+    with pytest.raises(IndexError):
+        await group.guard(lives, 1e-3)
+    assert lives.told == []
 
 
 @pytest.mark.usefixtures("service")
@@ -243,21 +289,25 @@ async def test_an_address_that_another_service_has_is_not_shared_with_it(
     assert f"port {service.port} on 127.0.0.1 is in use" in ended.stderr.decode()
 
 
-async def test_gateways_whose_parent_was_killed_finish_and_leave(
+async def test_a_gateway_whose_parent_is_gone_drains_and_leaves(
     environ: dict[str, str], postgres: Server
 ) -> None:
     async with postgres.database() as name:
-        own = environ | {"EPHEMERA__LEDGER__DSN": postgres.dsn(name)}
-        with private_home() as elsewhere, serving(elsewhere, **own) as running:
-            async with through_each(running, gateways(elsewhere)) as customers:
-                [slow, *_] = customers.values()
-                conversion = asyncio.create_task(slow.convert(SLOW, "png/avif?effort=5"))
-                await until_charged(running, 999)
-                running.process.kill()
-                assert (await conversion)[0] == 200
-            async with asyncio.timeout(PATIENCE_S):
-                while gateways(elsewhere):  # noqa: ASYNC110 -- other processes
-                    await asyncio.sleep(0.02)
+        with private_home() as elsewhere:
+            own = environ | {
+                "EPHEMERA_HOME": str(elsewhere),
+                "EPHEMERA__LEDGER__DSN": postgres.dsn(name),
+                "EPHEMERA__SERVER__PORT": "0",
+                "EPHEMERA__ENGINE__STARTED": "image",
+            }
+            ready = asyncio.Event()
+            told = Brief(group="0123abcd", watchdog_s=60.0, settings=config.load(own))
+            gateway = await Member.start(told, ready)
+            await ready.wait()
+            assert gateways(elsewhere) == {gateway.pid}
+            gateway.leave()
+            assert await gateway.ended() == 0
+            assert not answering(elsewhere)
 
 
 async def test_a_stop_lets_the_conversions_of_all_gateways_finish(
@@ -273,6 +323,27 @@ async def test_a_stop_lets_the_conversions_of_all_gateways_finish(
         service.process.send_signal(signal.SIGTERM)
         assert [status for status, _ in await asyncio.gather(*slow)] == [200, 200]
     assert await asyncio.to_thread(service.process.wait, PATIENCE_S) == 0
+
+
+class Doubled:
+    """A gateway that was last heard of as long ago as is said, time after time."""
+
+    pid = 1
+
+    def __init__(self, told: list[int], silences: list[float]) -> None:
+        self.told = told
+        self.ready = asyncio.Event()
+        self.ready.set()
+        self._silences = iter(silences)
+
+    def silent_s(self) -> float:
+        found = next(self._silences, None)
+        if found is None:
+            raise IndexError
+        return found
+
+    def send_signal(self, number: int) -> None:
+        self.told.append(number)
 
 
 class Customer(msgspec.Struct, frozen=True):
