@@ -27,9 +27,7 @@ _PARTS_MAX = 10_000
 _PIECE = 1 * MIB
 
 # As nearly all writers put it: the place first and once, in capitals, without a prefix.
-_OTHERS = rb'(?: [a-qs-z][\w:]*="[^"<>]*")*+ ?/?>'
-_PLAIN_CELL = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"' + _OTHERS)
-_PLAIN_ROW = re.compile(rb'<row r="([0-9]{1,7})"' + _OTHERS)
+_PLAIN_CELL = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"(?: [a-qs-z][\w:]*="[^"<>]*")*+ ?/?>')
 _CAPITALS, _DIGITS = string.ascii_uppercase.encode(), string.digits.encode()
 # As XML allows it. What is in quotes may hold ">"; a tag within quotes is seen as one more tag.
 _TAG = re.compile(
@@ -137,26 +135,31 @@ def _check_part(name: str, content: bytes, notes: Notes) -> None:
 
 
 def _check_xlsx(sheet: bytes, notes: Notes) -> None:
-    # Formats, comments and links stand before and after. ClosedXML gives all names one prefix.
-    body = sheet[sheet.find(b"sheetData") : sheet.rfind(b"sheetData")].replace(b"<x:", b"<")
-    (_plain_extent(body) or _extent(body)).check()
+    # Formats, comments and links stand before and after.
+    body = sheet[sheet.find(b"sheetData") : sheet.rfind(b"sheetData")]
+    extent = _plain_extent(body)
+    plain = extent is not None
+    if extent is None:
+        # ClosedXML gives all names one prefix.
+        extent = _plain_extent(body.replace(b"<x:", b"<")) or _extent(body)
+    extent.check()
     # A search for one word is a tenth of the expression's work, and most sheets have neither.
-    if (b"<f" in body or (b":" in body and b":f" in body)) and _FORMULA.search(body):
+    if (not plain or b"<f" in body) and _FORMULA.search(body):
         _say_formulas(notes)
-    if (b'"e"' in body or b"'e'" in body) and _ERROR.search(body):
+    if (not plain or b't="e"' in body) and _ERROR.search(body):
         notes.say("cells that show an error are empty in the result")
 
 
 def _plain_extent(body: bytes) -> _Extent | None:
-    """Of rows and cells that all say plainly where they are; None where one may not."""
-    if b":" in body and (b":c" in body or b":row" in body):
+    """Of cells that all say plainly where they are, whatever rows say; None where one may not."""
+    if b":c" in body:
         return None
-    cells, rows = _PLAIN_CELL.findall(body), _PLAIN_ROW.findall(body)
-    if len(cells) != body.count(b"<c") or len(rows) != body.count(b"<row"):
+    cells = _PLAIN_CELL.findall(body)
+    if len(cells) != body.count(b"<c"):
         return None
     places = b" ".join(cells)
     letters = set(places.translate(None, _DIGITS).split())
-    numbers = {*places.translate(None, _CAPITALS).split(), *rows}
+    numbers = set(places.translate(None, _CAPITALS).split())
     return _Extent(max(map(int, numbers), default=0), max(map(_column, letters), default=0))
 
 
