@@ -58,21 +58,16 @@ def test_an_encrypted_workbook_says_so_and_opens_with_its_password() -> None:
     assert "the result is not encrypted; the source was" in opened.warnings
 
 
-def workbook_of(rows: bytes) -> bytes:
-    """A workbook with this inside its one sheet's `sheetData`."""
+def workbook_of(rows: bytes, sheet: str = "worksheets/sheet1.xml") -> bytes:
+    """A workbook with this inside its one sheet's `sheetData`, that part being called so."""
     buffer, whole = io.BytesIO(), zipfile.ZipFile(io.BytesIO(upload("xlsx")))
     with zipfile.ZipFile(buffer, "w") as book:
         for name in whole.namelist():
-            part = whole.read(name)
-            if name.endswith("sheet1.xml"):
-                before, _, rest = part.partition(b"<sheetData>")
-                part = (
-                    before
-                    + b"<sheetData>"
-                    + rows
-                    + b"</sheetData>"
-                    + rest.partition(b"</sheetData>")[2]
-                )
+            part = whole.read(name).replace(b"worksheets/sheet1.xml", sheet.encode())
+            if name == "xl/worksheets/sheet1.xml":
+                name = f"xl/{sheet}"  # noqa: PLW2901  # the same part, elsewhere
+                before, start, rest = part.partition(b"<sheetData>")
+                part = before + start + rows + rest[rest.index(b"</sheetData>") :]
             book.writestr(name, part)
     return buffer.getvalue()
 
@@ -100,6 +95,12 @@ _ONE, _LAST = b"<v>1</v></c>", b"<v>2</v></c></row>"
 )
 def test_a_far_cell_is_found_however_it_says_where_it_is(rows: bytes) -> None:
     assert convert(workbook_of(rows), "xlsx", "csv").error == "SourceTooComplex"
+
+
+@pytest.mark.parametrize("sheet", ["pages/one.xml", "media/one.png", "worksheets/one.bin"])
+def test_a_far_cell_is_found_in_whatever_part_its_sheet_is(sheet: str) -> None:
+    rows = b'<row r="1"><c r="A1">' + _ONE + b'<c r="ZZZ900000">' + _LAST
+    assert convert(workbook_of(rows, sheet), "xlsx", "csv").error == "SourceTooComplex"
 
 
 @pytest.mark.parametrize(

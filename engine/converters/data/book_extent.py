@@ -26,8 +26,15 @@ _UNPACKED_MAX = 512 * MIB
 _PARTS_MAX = 10_000
 _PIECE = 1 * MIB
 
-# As nearly all writers put it: the place first and once, in capitals, without a prefix.
-_PLAIN_CELL = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})"(?: [a-qs-z][\w:]*="[^"<>]*")*+ ?/?>')
+# As nearly all writers put a cell: its place first and once, in capitals, without a prefix.
+_OTHERS = rb'"(?: [a-qs-z][\w:]*="[^"<>]*")*+ ?/?>'
+_PLAIN_CELL = re.compile(rb'<c r="([A-Z]{1,3}[0-9]{1,7})' + _OTHERS)
+# A cell that says more than so many letters and digits, or something else. Where there is none, the
+# sheet has at most 702 x 9,999 or 26 x 99,999 cells, and nobody has to know how many.
+_LARGER = tuple(
+    re.compile(rb'<c(?! r="[A-Z]{1,%d}[0-9]{1,%d}%s)' % (letters, digits, _OTHERS))
+    for letters, digits in ((2, 4), (1, 5))
+)
 _CAPITALS, _DIGITS = string.ascii_uppercase.encode(), string.digits.encode()
 # As XML allows it. What is in quotes may hold ">"; a tag within quotes is seen as one more tag.
 _TAG = re.compile(
@@ -99,10 +106,9 @@ def _check_zip(content: bytes, notes: Notes) -> None:
         for part in parts.filelist:
             name = part.filename.lower()
             _note_part(name, notes)
-            if name.endswith((".xml", ".bin", ".rels")):
-                unpacked = _unpacked(parts, part, budget)
-                budget -= len(unpacked)
-                _check_part(name, unpacked, notes)
+            unpacked = _unpacked(parts, part, budget)
+            budget -= len(unpacked)
+            _check_part(name, unpacked, notes)
 
 
 def _unpacked(parts: zipfile.ZipFile, part: zipfile.ZipInfo, budget: int) -> bytes:
@@ -128,21 +134,23 @@ def _note_part(name: str, notes: Notes) -> None:
 def _check_part(name: str, content: bytes, notes: Notes) -> None:
     if name == "content.xml":
         _check_ods(content, notes)
-    elif "worksheets/" in name and name.endswith(".xml"):
+        return
+    # Whatever it is called: the relationships of an XLSX name its sheets as they like.
+    if b"sheetData" in content:
         _check_xlsx(content, notes)
-    elif "worksheets/" in name and name.endswith(".bin"):
+    if "worksheets/" in name and name.endswith(".bin"):
         _check_xlsb(content, notes)
 
 
 def _check_xlsx(sheet: bytes, notes: Notes) -> None:
     # Formats, comments and links stand before and after.
     body = sheet[sheet.find(b"sheetData") : sheet.rfind(b"sheetData")]
-    extent = _plain_extent(body)
-    plain = extent is not None
-    if extent is None:
+    plain = b":c" not in body
+    if not plain or all(larger.search(body) for larger in _LARGER):
         # ClosedXML gives all names one prefix.
-        extent = _plain_extent(body.replace(b"<x:", b"<")) or _extent(body)
-    extent.check()
+        extent = _plain_extent(body if plain else body.replace(b"<x:", b"<"))
+        plain = plain and extent is not None
+        (extent or _extent(body)).check()
     # A search for one word is a tenth of the expression's work, and most sheets have neither.
     if (not plain or b"<f" in body) and _FORMULA.search(body):
         _say_formulas(notes)
