@@ -5,6 +5,7 @@ A JPEG goes into a PDF byte for byte, and with it would go the place where it wa
 
 import re
 import struct
+from typing import NamedTuple
 
 # Of the application segments only these are kept, by marker and first bytes: JFIF, the ICC profile,
 # Adobe's colour transform. Left out: EXIF and XMP, Photoshop's block, thumbnails (JFXX), and the
@@ -17,14 +18,33 @@ _COMMENT, _START_OF_SCAN, _END_OF_IMAGE = 0xFE, 0xDA, 0xD9
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
+class Stripped(NamedTuple):
+    """A JPEG without its metadata, and what is left of that without its coded data.
+
+    libjpeg only warns of coded data that makes no sense: what it refuses is in the segments, or is
+    an end that comes too soon. So it refuses the `husk` where it refuses the picture, for a tenth
+    of the time. None where the picture has no end: then only decoding all of it tells.
+    """
+
+    picture: bytes
+    husk: bytes | None
+
+
 def without_metadata(picture: bytes, orientation: bytes, *, icc: bool = True) -> bytes | None:
     """The same picture with only the segment `orientation` in place of its metadata.
 
     What follows its end is cut off. `icc` says whether the colour profile is kept. None where the
     segments are not well formed: then nobody can say what is metadata.
     """
+    found = stripped(picture, orientation, icc=icc)
+    return None if found is None else found.picture
+
+
+def stripped(picture: bytes, orientation: bytes, *, icc: bool = True) -> Stripped | None:
+    """The same with its husk."""
     names = (_JFIF, _ICC, _ADOBE) if icc else (_JFIF, _ADOBE)
     kept = [picture[:2], orientation]
+    husk = [picture[:2]]
     at, scanned = 2, False
     while at + 2 <= len(picture) and picture[at] == 0xFF:  # noqa: PLR2004  # every marker begins so
         marker = picture[at + 1]
@@ -32,19 +52,21 @@ def without_metadata(picture: bytes, orientation: bytes, *, icc: bool = True) ->
             at += 1
             continue
         if marker == _END_OF_IMAGE:
-            return b"".join([*kept, picture[at : at + 2]])
+            end_of_image = picture[at : at + 2]
+            return Stripped(b"".join([*kept, end_of_image]), b"".join([*husk, end_of_image]))
         if at + 4 > len(picture):
             break
-        end = at + 2 + struct.unpack_from(">H", picture, at + 2)[0]
+        head = end = at + 2 + struct.unpack_from(">H", picture, at + 2)[0]
         if marker == _START_OF_SCAN:
             scanned = True
             found = _NEXT_MARKER.search(picture, end)
             end = found.start() if found else len(picture)
         if _belongs(picture, at, marker, names):
             kept.append(picture[at:end])
+            husk.append(picture[at:head])
         at = end
     # An end that is missing is no harm to what was decoded whole.
-    return b"".join(kept) if scanned and at >= len(picture) else None
+    return Stripped(b"".join(kept), None) if scanned and at >= len(picture) else None
 
 
 def _belongs(picture: bytes, at: int, marker: int, names: tuple[tuple[int, bytes], ...]) -> bool:

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from engine.converter import Work
 from engine.converters.colour import expand, flatten, is_profile, to_srgb
-from engine.converters.jpeg import orientation_segment, without_metadata
+from engine.converters.jpeg import orientation_segment, stripped
 from engine.converters.opening import (
     PLUGINS,
     check_frames,
@@ -95,8 +95,10 @@ def read_sheets(work: Work, warnings: list[str]) -> list[Sheet]:
 def compose(sheets: list[Sheet], arrangement: Arrangement, bounds: Bounds) -> bytes:
     """Make the document. Raises TargetImpossible, TargetTooLarge."""
     try:
+        # Its own writer: qpdf would copy every picture twice, and need five times as long.
         written: bytes = img2pdf.convert(
             [io.BytesIO(sheet.picture) for sheet in sheets],
+            engine=img2pdf.Engine.internal,
             layout_fun=_layout(arrangement, iter(sheets)),
             rotation=img2pdf.Rotation.ifvalid,
             nodate=True,
@@ -146,22 +148,22 @@ def _other_sheet(upload: Buffer, source: str, bounds: Bounds, warnings: list[str
 def _jpeg_sheet(
     image: ImageFile.ImageFile, upload: Buffer, bounds: Bounds, warnings: list[str]
 ) -> Sheet:
-    """The JPEG itself, decoded once only to know that it is whole."""
+    """The JPEG itself, decoded only as far as tells that it is whole."""
     with reading("jpeg"):
         orientation = image.getexif().get(_ORIENTATION, 1)
-        if orientation in _TURNS:
-            image.draft(None, (1, 1))
-        image.load()
-    if orientation not in _TURNS:
-        return Sheet(_as_png(image, upload, "jpeg", warnings), resolution(image) or _DPI)
     icc = is_profile(image.info.get("icc_profile"), warnings)
-    picture = without_metadata(bytes(upload), orientation_segment(orientation), icc=icc)
-    if picture is None:
-        whole = open_image(upload, "jpeg", bounds)  # the draft above has too few pixels
+    found = None
+    if orientation in _TURNS:
+        found = stripped(bytes(upload), orientation_segment(orientation), icc=icc)
+    if found is None:
         with reading("jpeg"):
-            whole.load()
-        return Sheet(_as_png(whole, upload, "jpeg", warnings), resolution(image) or _DPI)
-    return Sheet(picture, resolution(image) or _DPI, orientation in _SIDEWAYS)
+            image.load()
+        return Sheet(_as_png(image, upload, "jpeg", warnings), resolution(image) or _DPI)
+    tried = image if found.husk is None else open_image(found.husk, "jpeg", bounds)
+    with reading("jpeg"):
+        tried.draft(None, (1, 1))
+        tried.load()
+    return Sheet(found.picture, resolution(image) or _DPI, orientation in _SIDEWAYS)
 
 
 def _as_png(image: ImageFile.ImageFile, upload: Buffer, source: str, warnings: list[str]) -> bytes:

@@ -135,6 +135,34 @@ def test_a_jpeg_that_is_cut_off_is_not_put_on_a_page() -> None:
     assert convert(sample("photo.jpg")[:6000], "jpeg", "pdf").error == "SourceUnreadable"
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_is_refused_where_a_decoder_refuses_it_and_nowhere_else(
+    *, progressive: bool
+) -> None:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(sample("orientation-1.jpg"))).save(
+        buffer, "JPEG", progressive=progressive
+    )
+    whole = buffer.getvalue()
+    for at in range(2, len(whole) - 2, 97):
+        for damaged in (
+            whole[:at],
+            whole[:at] + whole[-2:],
+            whole[:at] + b"\xff\xda" + whole[at:],
+            whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :],
+        ):
+            refused = convert(damaged, "jpeg", "pdf").error
+            assert refused == ("" if _is_decoded(damaged) else "SourceUnreadable")
+
+
+def _is_decoded(picture: bytes) -> bool:
+    try:
+        Image.open(io.BytesIO(picture), formats=["JPEG"]).load()
+    except (OSError, SyntaxError, ValueError, LookupError):
+        return False
+    return True
+
+
 def test_an_animation_becomes_its_first_frame_and_says_so() -> None:
     reply = convert(sample("animation.gif"), "gif", "pdf")
     assert page_sizes(reply.file) == [(48, 36)]
