@@ -1,10 +1,12 @@
 """The media family: every pair, judged by ffprobe and ImageMagick; options; bad files."""
 
+import io
 import json
 import os
 import struct
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,22 @@ def test_tags_stay_unless_they_shall_not(tmp_path: Path) -> None:
         {k.lower(): v for k, v in one["format"].get("tags", {}).items()} for one in (kept, gone)
     ]
     assert [one.get("title") for one in titles] == ["Tone", None]
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"), [(44_100, 192_000), (48_000, 192_000), (8000, 32_000)]
+)
+def test_mp3_has_the_documented_bit_rate_unless_so_low_a_sound_cannot_use_it(
+    rate: int, expected: int, tmp_path: Path
+) -> None:
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(bytes(rate))
+    told = probe(convert(sound.getvalue(), "wav", "mp3").file, tmp_path)
+    assert int(streams(told, "audio")[0]["bit_rate"]) == expected
 
 
 def test_quality_and_bit_rate_decide_about_the_size() -> None:

@@ -98,7 +98,8 @@ def _fitting(bitrate: int, encoder: Any) -> int:
     """Half for one channel, and no more than a low rate of samples can use."""
     channels: int = encoder.layout.nb_channels
     rate: int = encoder.rate
-    return max(16, min(bitrate * channels // 2, rate * channels * 2 // 1000))
+    # Four and a half bits a sample: the usual rates of a CD's sound stay what they are.
+    return max(16, min(bitrate * channels // 2, rate * channels * 9 // 4000))
 
 
 def _is_lossless(stream: Any) -> bool:
