@@ -9,7 +9,7 @@ from pathlib import Path
 ONLY_BY_NAME = {
     *("soak", "chaos", "hostile", "sniff_corpus", "office_corpus"),
     *("catalogue", "quality", "quality_pdf"),
-    *("peers", "gate"),
+    *("peers", "gate", "scaling"),
 }
 
 

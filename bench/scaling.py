@@ -115,10 +115,11 @@ def mib(pids: list[int]) -> float:
 
 
 async def in_line(service: Service, session: aiohttp.ClientSession) -> int:
-    """How many requests wait for a slot or have one, in all gateways."""
+    """How many requests wait for a slot, have one, or wait for the ledger, in all gateways."""
     async with session.get(f"{service.url}/metrics") as response:
         page = await response.text()
-    figures = re.findall(r"^ephemera_(?:waiting|running)\{.*\} (\S+)$", page, re.MULTILINE)
+    names = r"^ephemera_(?:(?:waiting|running)\{.*\}|ledger_queue) (\S+)$"
+    figures = re.findall(names, page, re.MULTILINE)
     return round(sum(map(float, figures)))
 
 
