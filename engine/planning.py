@@ -1,5 +1,6 @@
 """Planning: everything about a conversion that can be checked without running it. Pure."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 from engine import errors, formats, likeness, registry
@@ -122,10 +123,15 @@ def sniffed(claimed: str, upload: Buffer, unknown: str | None = None) -> str:
 
 def _first(claimed: str, upload: Buffer, target: str) -> str:
     """The format of the first file, which decides about the converter."""
-    becomes = [one for one in registry.CONVERTERS if target in one.targets]
-    unknown = ANY if any(one.takes(ANY) for one in becomes) else None
+    unknown = ANY if _is_made_of_any(target) else None
     found = sniffed(claimed, upload, unknown)
     return _served(found, target) if claimed.lower() == "auto" else found
+
+
+@functools.cache
+def _is_made_of_any(target: str) -> bool:
+    """Whether something becomes this format (a format's name) whatever it is."""
+    return any(one.takes(ANY) for one in registry.CONVERTERS if target in one.targets)
 
 
 def _cut(names: Sequence[str | None]) -> tuple[str, ...]:

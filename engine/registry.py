@@ -145,7 +145,7 @@ def converter_for(
 
 def _candidates(source: str, target: str) -> list[Converter]:
     source_name, target_name = find(source).name, find(target).name
-    found = [one for one in CONVERTERS if one.takes(source_name) and target_name in one.targets]
+    found = list(_serving(source_name, target_name))
     if not found:
         becomes = sorted(
             {name for one in CONVERTERS if source_name in one.sources for name in one.targets}
@@ -157,6 +157,12 @@ def _candidates(source: str, target: str) -> list[Converter]:
         )
         raise ConversionUnsupported(f"nothing here turns {source_name} into {target_name}: {known}")
     return found
+
+
+@functools.cache
+def _serving(source: str, target: str) -> tuple[Converter, ...]:
+    """By names of formats, of which there are only so many. Asked of every file of a batch."""
+    return tuple(one for one in CONVERTERS if one.takes(source) and target in one.targets)
 
 
 def _operations(converters: list[Converter]) -> str:

@@ -5,7 +5,8 @@ Here the pieces of a body are copied into a window, and what is surely a part's 
 view of it, valid until the next call. So a part of any size passes through 320 KiB.
 """
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -22,9 +23,13 @@ HEAD_BYTES_MAX = 8 * 1024
 # RFC 2046 allows no longer one.
 BOUNDARY_CHARS_MAX = 70
 
+# A part as browsers and form libraries send it. What it matches means the same to aiohttp's parser,
+# which has everything else, and takes 65 microseconds for it.
+_USUAL = re.compile(r'form-data; ?name="([\w\[\]-]+)"(?:; ?filename="((?:[^"\\;/][^"\\;]*)?)")?')
 _NEW_LINE = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
 _CLOSE = b"--"
+_DISPOSITION = hdrs.CONTENT_DISPOSITION.lower()
 
 
 class MultipartBroken(Exception):
@@ -35,21 +40,10 @@ class PartHead(msgspec.Struct, frozen=True):
     """What a part says of itself. Header names are in lower case; all of it is a claim."""
 
     headers: dict[str, str]
-
-    @property
-    def name(self) -> str | None:
-        """The form field."""
-        return self._disposition.get("name")
-
-    @property
-    def filename(self) -> str | None:
-        """The file's name, in whichever of its two forms it came."""
-        return content_disposition_filename(self._disposition)
-
-    @property
-    def _disposition(self) -> dict[str, str]:
-        header = self.headers.get(hdrs.CONTENT_DISPOSITION.lower())
-        return dict(parse_content_disposition(header)[1])
+    # The form field.
+    name: str | None
+    # The file's name, in whichever of its two forms it came.
+    filename: str | None
 
 
 class Parts:
@@ -94,7 +88,8 @@ class Parts:
         await self._skip_line()
         # A part without a head has nothing but its blank line.
         head = await self._until(_HEAD_END)
-        return PartHead(_headers(head))
+        headers = _headers(head)
+        return PartHead(headers, *_called(headers.get(_DISPOSITION)))
 
     async def chunk(self) -> memoryview:
         """More of the part, valid until the next call; empty at its end."""
@@ -158,3 +153,11 @@ def _headers(head: bytes) -> dict[str, str]:
             raise MultipartBroken("a part has a line in its head that is no header")
         headers[name.lower()] = value.strip()
     return headers
+
+
+def _called(disposition: str | None) -> tuple[str | None, str | None]:
+    """The names of a part's field and of its file."""
+    if disposition is not None and (usual := _USUAL.fullmatch(disposition)) is not None:
+        return usual[1], usual[2]
+    parameters: Mapping[str, str] = parse_content_disposition(disposition)[1]
+    return parameters.get("name"), content_disposition_filename(parameters)

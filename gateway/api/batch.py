@@ -34,6 +34,7 @@ from gateway import (
 )
 from gateway.asked import FILE, Asked, options_of, stored_s_of
 from gateway.errors import MediaTypeUnsupported, RequestMalformed
+from gateway.joining import Joined
 from gateway.manifest import Item, Manifest
 from gateway.operation_names import operation_of
 from gateway.operations import WALL_S_MAX
@@ -332,4 +333,4 @@ async def _answer(
         pieces = await asyncio.to_thread(manifest.archive, told, results)
         response.headers[hdrs.CONTENT_DISPOSITION] = downloads.disposition("converted.zip")
     response.headers[hdrs.CONTENT_TYPE] = content_type
-    return response, downloads.Kept(pieces)
+    return response, Joined(pieces)
