@@ -32,7 +32,7 @@ OWNERS = {
     # In the converters: to reach libraries that their wrappers do not reach all of.
     "ctypes": (
         "sandbox/", "engine/converters/office/", "engine/converters/pdf/",
-        "engine/converters/typefaces.py",
+        "engine/converters/mapped.py", "engine/converters/typefaces.py",
     ),
     "cyclopts": ("gateway/",),
     "cykooz_resizer": ("engine/converters/raster/",),

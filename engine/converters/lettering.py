@@ -17,6 +17,7 @@ from fontTools.ttLib import TTFont
 from pikepdf import Array, Dictionary, Name
 
 from engine import converters
+from engine.converters.mapped import mapped
 from engine.errors import TargetImpossible
 
 _FOLDER = Path(str(converters.__file__)).parent / "fonts"
@@ -47,9 +48,9 @@ def load() -> None:
 
 
 @functools.cache
-def content_of(face: str) -> bytes:
+def content_of(face: str) -> memoryview:
     """The whole font file of a typeface."""
-    return (_FOLDER / f"{_FILES[face]}.ttf").read_bytes()
+    return mapped(_FOLDER / f"{_FILES[face]}.ttf")
 
 
 def number(value: float) -> str:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
+from engine.converters.mapped import mapped
+
 # Debian's packages fonts-liberation2, fonts-crosextra-carlito and -caladea, fonts-droid-fallback.
 _FOLDERS = (
     Path("/usr/share/fonts/truetype/liberation2"),
@@ -52,7 +54,7 @@ _FIXED, _FAMILY, _ROMAN = 0x01, 0xF0, 0x10
 
 class _Face(NamedTuple):
     name: bytes
-    content: bytes
+    content: memoryview
     tables: Mapping[int, slice]
 
 
@@ -92,11 +94,11 @@ def install() -> None:
 def _read(family: str, style: str, name: str) -> None:
     found = next((path for folder in _FOLDERS if (path := folder / name).is_file()), None)
     if found is not None:
-        content = found.read_bytes()
+        content = mapped(found)
         _faces[family, style] = _Face(family.encode(), content, _tables(content))
 
 
-def _tables(content: bytes) -> dict[int, slice]:
+def _tables(content: memoryview) -> dict[int, slice]:
     """Where a TrueType file's tables lie, by tag as a number (OpenType, font directory)."""
     count = struct.unpack_from(">H", content, 4)[0]
     rows = (struct.unpack_from(">IIII", content, 12 + 16 * index) for index in range(count))
@@ -155,7 +157,7 @@ def _get_font_data(_info: Any, handle: int, table: int, buffer: Any, size: int) 
     where = face.tables.get(table, slice(0)) if table else slice(None)
     content = face.content[where]
     if buffer and size >= len(content):
-        ctypes.memmove(buffer, content, len(content))
+        ctypes.memmove(buffer, bytes(content), len(content))
     return len(content)
 
 
