@@ -45,8 +45,8 @@ AGE_JITTER = 0.2  # families and gateways of a host shall not boot all at once
 class Pool:
     """The workers of one family.
 
-    `boot` starts a zygote: in `start`, or, by its rules, when somebody asks. While it is `hurried`,
-    because somebody waits for a core, workers touch nothing ahead of their conversion.
+    `boot` starts a zygote: in `start`, or, by its rules, when somebody asks. Workers touch nothing
+    ahead of their conversion for an owner, who waits for them, nor for anybody while `hurried`.
     """
 
     def __init__(
@@ -288,7 +288,7 @@ class Pool:
             if (zygote := self._zygote) is None:
                 self._stocked.clear()
                 await self._stocked.wait()
-            elif held := await self._spawn(zygote, owner.uses):
+            elif held := await self._spawn(zygote, owner.uses, touch=False):
                 return held
 
     def _order(self, *, extra: int = 0) -> None:
@@ -302,18 +302,18 @@ class Pool:
 
     async def _deliver(self, zygote: Zygote) -> None:
         """Fork one worker and put it into stock. A taker that gave up does not cancel this."""
-        held = await self._spawn(zygote, self._rules.uses)
+        held = await self._spawn(zygote, self._rules.uses, touch=not self._hurried())
         zygote.ordered -= 1
         if held is not None:
             self._stock(held)
         if self._takers > self.spares:
             self._order()
 
-    async def _spawn(self, zygote: Zygote, uses: int) -> Held | None:
+    async def _spawn(self, zygote: Zygote, uses: int, *, touch: bool) -> Held | None:
         """Fork a worker of the present zygote. None where that failed and it may be tried again."""
         try:
             async with asyncio.timeout(self._rules.spawn_max_s):
-                worker = await zygote.source.spawn(uses, touch=not self._hurried())
+                worker = await zygote.source.spawn(uses, touch=touch)
         except TimeoutError:
             if zygote is self._zygote:
                 log.error("zygote_hangs", family=self.family)

@@ -62,9 +62,9 @@ def _live(jail: Jail, entry: Entry, touch: Touch, zygote: int) -> int:
         return wire.EXIT_REFUSED
     if jail.uses > 1:
         gc.enable()
-    for _ in range(jail.uses):
-        _send([ready])
-        _serve(jail, entry)
+    _send([ready])
+    for left in reversed(range(jail.uses)):
+        _serve(jail, entry, ready if left else b"")
     return wire.EXIT_DONE
 
 
@@ -76,7 +76,8 @@ def _attest(jail: Jail) -> bytes:
     return wire.ready_frame(msgspec.msgpack.encode(WorkerAttestation(tuple(sorted(layers)))))
 
 
-def _serve(jail: Jail, entry: Entry) -> None:
+def _serve(jail: Jail, entry: Entry, ready: bytes) -> None:
+    """One use. `ready` goes with the answer, so that the next one finds it in the pipe."""
     request = wire.RequestReader(input_bytes_max=jail.spec.limits.input_bytes_max)
     while (wanted := request.wanted) is not None:
         received = os.readv(UP, [wanted])
@@ -84,7 +85,7 @@ def _serve(jail: Jail, entry: Entry) -> None:
             raise Hangup
         request.filled(received)
     tell = _tell if request.watched else None
-    _send(wire.reply_frames(*entry(request.header, request.inputs, tell)))
+    _send([*wire.reply_frames(*entry(request.header, request.inputs, tell)), ready])
 
 
 def _tell(part: int) -> None:

@@ -323,3 +323,13 @@ async def test_a_zygote_that_is_stopped_while_nothing_happens_is_replaced() -> N
     await asyncio.sleep(SPAWN_MAX_S + 1)
     assert pool.source is second
     await pool.close()
+
+
+@in_fake_time
+async def test_a_worker_whose_owner_waits_for_it_touches_nothing_ahead() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote)
+    await pool.start()
+    await run(pool, REQUEST)
+    assert zygote.untouched == 1
+    await pool.close()

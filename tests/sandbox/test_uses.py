@@ -1,5 +1,7 @@
 """Workers of several uses: the order decides how many, and the limits hold for each of them."""
 
+import select
+
 import pytest
 
 from sandbox.errors import WorkerCpuExceeded
@@ -21,6 +23,17 @@ async def test_a_worker_serves_as_often_as_its_order_says_whatever_the_host_woul
         await run(worker, "echo")
         await run(worker, "echo")
         assert worker.uses_left == 0
+        assert (await worker.ended()).status == 0
+
+
+async def test_a_worker_is_ready_for_its_next_use_when_its_answer_is_read() -> None:
+    async with zygote() as server:
+        worker = await server.spawn(uses=2)
+        await run(worker, "echo")
+        waiting = select.poll()
+        waiting.register(worker._down, select.POLLIN)
+        assert waiting.poll(0) == [(worker._down, select.POLLIN)]
+        await run(worker, "echo")
         assert (await worker.ended()).status == 0
 
 
