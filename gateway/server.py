@@ -7,6 +7,7 @@ engine, the ledger and the private PostgreSQL stop. A second SIGINT skips the pa
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -109,6 +110,9 @@ async def _serve(  # noqa: PLR0917 -- the parts of one service, each named
     demo_key = await first_start(app[state.LEDGER], settings)
     async with admin.open_doors(app, settings, operators):
         await door.open()
+        # What the service is made of stays for good. A full round of the collector would look at
+        # all of it, 60 ms in which nobody is answered, every few thousand files of batches.
+        gc.freeze()
         stop.started()
         announce(
             Announcement(
