@@ -86,7 +86,11 @@ class Reader:
             self._next()
 
     def _next(self) -> None:
-        self.wanted = next((piece for piece in self._script if piece), None)
+        for piece in self._script:
+            if piece:
+                self.wanted = piece
+                return
+        self.wanted = None
 
     def _read(self) -> Script:
         raise NotImplementedError
