@@ -23,6 +23,8 @@ from engine.progress import Tell, heard_by
 from engine.registry import FAMILIES, by_name
 
 _DETAIL_MAX = 500
+# What `warnings.simplefilter("ignore")` puts before all other filters.
+_IGNORING_ALL = ("ignore", None, Warning, None, 0)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(TaskRequest)
@@ -74,8 +76,14 @@ def _run(request: TaskRequest, inputs: tuple[Buffer, ...]) -> Result:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Warnings and log lines quote the file they are about, and showing one opens source files."""
+    """Warnings and log lines quote the file they are about, and showing one opens source files.
+
+    In a process that is silent for good there is nothing to do, unless a library spoke up since.
+    """
     level = logging.root.manager.disable
+    if level >= logging.CRITICAL and warnings.filters[:1] == [_IGNORING_ALL]:
+        yield
+        return
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
@@ -83,6 +91,12 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
+
+
+def silence() -> None:
+    """For good: to fall silent and to speak again takes a conversion a dozen microseconds."""
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
 
 
 def _cpu_s() -> float:
@@ -94,11 +108,12 @@ def _cpu_s() -> float:
 def warm() -> None:
     """Use every codec of the families loaded here once, so that workers load nothing any more.
 
-    Runs in the zygote after its imports, and leaves no thread behind.
+    Runs in the zygote after its imports, leaves no thread behind, and the process silent for good.
     """
     with _silence():
         for family in _loaded():
             _resolve(family.warm)()
+    silence()
 
 
 def touch() -> None:
