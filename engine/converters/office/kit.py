@@ -65,7 +65,7 @@ class Unwritable(Exception):
 
 
 class Kit:
-    """The library, loaded. `prepare`, fork, `start`, then `opened`; once each in a process."""
+    """The library, loaded. `prepare`, fork, then `opened`, which starts the office if need be."""
 
     def __init__(self) -> None:
         self._merged = ctypes.CDLL(MERGED)
@@ -90,6 +90,8 @@ class Kit:
     @contextmanager
     def opened(self, path: str) -> Iterator["Document"]:
         """The document in this file. Raises Unreadable."""
+        if not self._office:  # a worker that somebody waited for touched nothing ahead
+            self.start()
         load = self._calls.document_load_with_options
         address = _guarded(load, self._office, f"file://{path}".encode(), _LOADING, b"")
         if not address:
