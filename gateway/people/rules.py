@@ -48,7 +48,9 @@ def accepted(password: str, context: Iterable[str]) -> str:
     if len(set(text)) < _DISTINCT_MIN or _period(text) <= _PERIOD_MAX:
         raise PasswordRefused("the password repeats itself; take one that does not")
     words = sorted({*COMMON, *_PRODUCT, *_parts(context)}, key=len, reverse=True)
-    if any(len(_rest(one, words)) < _REST_MIN for one in _readings(text)):
+    # Words before runs as well as after: an address may have a run in it, and a run a word.
+    starts = (start for one in _readings(text) for start in (one, _without_runs(one)))
+    if any(len(_rest(start, words)) < _REST_MIN for start in starts):
         raise PasswordRefused(
             "the password is made of common words, of your name or address, or of runs such as"
             " 12345; add something that nobody would think of"
@@ -64,7 +66,8 @@ def _parts(context: Iterable[str]) -> Iterator[str]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    # Years first: read as letters they would be none.
+    # As it is, since an address may have a year in it; then without: as letters it would be none.
+    yield text.casefold()
     folded = _YEAR.sub(" ", text.casefold())
     yield folded
     for reading in _READINGS:
@@ -73,7 +76,7 @@ def _readings(text: str) -> Iterator[str]:
 
 def _rest(text: str, words: Iterable[str]) -> str:
     """The text without words, runs, repetitions, blanks and punctuation."""
-    rest = _without_runs(text)
+    rest = text
     for word in words:
         rest = rest.replace(word, " ")
     rest = re.sub(r"(.)\1{2,}", r"\1", _without_runs(rest))

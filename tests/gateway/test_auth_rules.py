@@ -157,3 +157,12 @@ def test_hashing_for_tests_is_refused_outside_of_tests() -> None:
 def test_what_an_operator_cannot_mean_stops_the_boot(accounts: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="accounts"):
         with_settings(accounts=accounts)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["336fef34f856@example.org", "1efe1f0f0ef2@example.org", "b1998a77c2d4@example.org"],
+)
+def test_an_address_with_a_run_or_a_year_in_it_is_no_password_either(address: str) -> None:
+    with pytest.raises(PasswordRefused):
+        rules.accepted(address, (address,))

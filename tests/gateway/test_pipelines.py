@@ -20,6 +20,7 @@ from gateway.state import MEMORY, RECEIPTS
 from tests.engine.calls import sample
 from tests.gateway.samples import document, noise, opened, picture
 from tests.gateway.service import Customer, Reply, Service, listening
+from tests.gateway.test_batch import forks_of_requests
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -50,12 +51,12 @@ async def test_a_picture_is_sized_made_a_page_and_locked_for_one_debit(
 
 async def test_steps_of_one_family_share_one_worker(service: Service, customer: Customer) -> None:
     pool = service.engine._pools["image"]
-    before = pool.counts.workers
     query = "source=png&step=webp&width=40&step=png&flip=true&step=jpeg&quality=90"
-    reply = await run(service, query, picture(), customer)
+    with forks_of_requests(pool) as forked:
+        reply = await run(service, query, picture(), customer)
     await service.quiet()
     assert opened(reply.body).size == (40, 30)
-    assert pool.counts.workers - before <= 1
+    assert len(forked) == 1
     assert pool.kept == 0
 
 
