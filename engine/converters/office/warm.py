@@ -56,8 +56,7 @@ def warm() -> None:
 
 
 def touch() -> None:
-    """Start the office and print one word: its threads, its pages, its fonts are there then."""
-    kit.kit().start()
+    """Print one word, for which the office starts: threads, pages, fonts are there then."""
     convert.to_pdf(
         Work(
             sources=("rtf",),
