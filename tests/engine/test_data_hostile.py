@@ -148,17 +148,22 @@ def _zip(parts: dict[str, bytes]) -> bytes:
 
 
 @pytest.mark.claim("C-BOMB-1")
-def test_a_far_cell_in_binary_workbooks_is_refused() -> None:
+@pytest.mark.parametrize("place", ["worksheets/sheet1.bin", "worksheets/odd", "worksheets/a.png"])
+def test_a_far_cell_in_binary_workbooks_is_refused(place: str) -> None:
     xlsb = zipfile.ZipFile(io.BytesIO(upload("xlsb")))
     parts = {name: xlsb.read(name) for name in xlsb.namelist()}
-    sheet = parts["xl/worksheets/sheet1.bin"]
+    sheet = parts.pop("xl/worksheets/sheet1.bin")
+    links = parts["xl/_rels/workbook.bin.rels"]
+    parts["xl/_rels/workbook.bin.rels"] = links.replace(b"worksheets/sheet1.bin", place.encode())
+    near = convert(_zip({**parts, f"xl/{place}": sheet}), "xlsb", "csv")
+    assert near.file == convert(upload("xlsb"), "xlsb", "csv").file
     row = struct.pack("<I", 3)
     at = sheet.rindex(b"\x00\x11" + row)
     far = sheet[: at + 2] + struct.pack("<I", 1_048_575) + sheet[at + 6 :]
-    parts["xl/worksheets/sheet1.bin"] = far.replace(
-        struct.pack("<II", 3, 0), struct.pack("<II", 16_383, 0)
-    )
-    assert convert(_zip(parts), "xlsb", "csv").error == "SourceTooComplex"
+    far = far.replace(struct.pack("<II", 3, 0), struct.pack("<II", 16_383, 0))
+    for damaged in (far, far[:-1]):
+        reply = convert(_zip({**parts, f"xl/{place}": damaged}), "xlsb", "csv")
+        assert reply.error == "SourceTooComplex"
 
 
 def test_macros_and_pictures_of_a_workbook_are_missed_by_name() -> None:

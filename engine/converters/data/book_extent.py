@@ -6,6 +6,7 @@ here first, from what is really in the file and not from the extent it claims, w
 unpacked under a limit that the ZIP directory cannot talk its way around.
 """
 
+import contextlib
 import io
 import re
 import string
@@ -55,6 +56,8 @@ _BIFF_CELLS = frozenset({0x06, 0x203, 0x204, 0x205, 0x27E, 0xD6, 0xFD, 0xBD, 0x2
 _BIFF_FORMULA = frozenset({0x06, 0x206, 0x406})
 _BIFF_MULTIPLE = 0xBD
 _BIFF_END = 0x0A
+# Its identity as it stands in a file: what is in none of a part's bytes makes it no sheet.
+_BRT_SHEET_DATA, _BRT_SHEET_DATA_BYTES = 0x91, b"\x91\x01"
 _BRT_ROW = 0
 _BRT_CELLS = frozenset(range(1, 12))
 _BRT_FORMULA = frozenset(range(8, 12))
@@ -103,12 +106,16 @@ def _check_zip(content: bytes, notes: Notes) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as parts:
         if len(parts.filelist) > _PARTS_MAX:
             raise SourceTooComplex(f"the workbook has more than {_PARTS_MAX} parts, the limit")
+        binary = any(part.filename.lower().endswith("workbook.bin") for part in parts.filelist)
         for part in parts.filelist:
             name = part.filename.lower()
             _note_part(name, notes)
             unpacked = _unpacked(parts, part, budget)
             budget -= len(unpacked)
             _check_part(name, unpacked, notes)
+            # Of these as well the relationships say which are sheets, whatever their names.
+            if binary and _BRT_SHEET_DATA_BYTES in unpacked:
+                _check_xlsb(unpacked, notes)
 
 
 def _unpacked(parts: zipfile.ZipFile, part: zipfile.ZipInfo, budget: int) -> bytes:
@@ -138,8 +145,6 @@ def _check_part(name: str, content: bytes, notes: Notes) -> None:
     # Whatever it is called: the relationships of an XLSX name its sheets as they like.
     if b"sheetData" in content:
         _check_xlsx(content, notes)
-    if "worksheets/" in name and name.endswith(".bin"):
-        _check_xlsb(content, notes)
 
 
 def _check_xlsx(sheet: bytes, notes: Notes) -> None:
@@ -204,15 +209,21 @@ def _say_formulas(notes: Notes) -> None:
     notes.say("formulas are not in the result: their values are, as the workbook stored them")
 
 
-def _check_xlsb(sheet: bytes, notes: Notes) -> None:
-    extent, row = _Extent(), 0
-    for kind, start, size in _brt_records(sheet):
-        if kind == _BRT_ROW and size >= 4:  # noqa: PLR2004  # a u32
-            row = int.from_bytes(sheet[start : start + 4], "little")
-        elif kind in _BRT_CELLS and size >= 4:  # noqa: PLR2004
-            extent.reach(row, int.from_bytes(sheet[start : start + 4], "little"))
-            if kind in _BRT_FORMULA:
-                _say_formulas(notes)
+def _check_xlsb(part: bytes, notes: Notes) -> None:
+    """The cells behind the record that begins them, up to where the part is no sheet any more."""
+    extent, row, begun = _Extent(), 0, False
+    with contextlib.suppress(IndexError):
+        for kind, start, size in _brt_records(part):
+            if kind == _BRT_SHEET_DATA:
+                begun = True
+            elif not begun or size < 4:  # noqa: PLR2004  # a u32
+                continue
+            elif kind == _BRT_ROW:
+                row = int.from_bytes(part[start : start + 4], "little")
+            elif kind in _BRT_CELLS:
+                extent.reach(row, int.from_bytes(part[start : start + 4], "little"))
+                if kind in _BRT_FORMULA:
+                    _say_formulas(notes)
     extent.check()
 
 
