@@ -2,10 +2,12 @@
 
 aiohttp's site classes are not used: the socket is bound before anything else starts, so that an
 occupied port is found out at once, and listens last, so that nobody waits for a service that does
-not come up. Closing it leaves the connections that are already open.
+not come up. Closing it leaves the connections that are already open, and lets those in that the
+kernel has completed or begun (`last_callers.py`): their requests are answered like everybody's.
 """
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from aiohttp import web
 from aiohttp.http import HttpRequestParser
 from aiohttp.web_request import BaseRequest
 
+from gateway import last_callers
 from gateway.config import ServerConfig
 from gateway.errors import AddressInUse, ConfigError, RequestMalformed
 from gateway.middleware import common_headers
@@ -27,21 +30,41 @@ log = structlog.get_logger()
 
 # Connections that the kernel completes for us before we look; a burst of clients fits.
 BACKLOG = 512
+# A handshake that is under way ends within one way through the network; longer ways are rare. Much
+# less than the second after which those come back who were not let in.
+HANDSHAKE_S = 0.25
+# A caller's first request is on its way when the connection is there. One who has said nothing for
+# so long, or whose answer takes so long although no conversion is under way, is not waited for.
+LAST_WORDS_S = 1.0
 
 
 class Connection(web.RequestHandler):
     """One client connection. Refuses to exist beyond the limit; speaks RFC 9457 when it fails."""
 
-    __slots__ = ("connections_max",)
+    __slots__ = ("_since_s", "connections_max")
     connections_max: int
+    _since_s: float
+
+    @property
+    def awaited(self) -> "asyncio.Task[None] | None":
+        """What ends with this connection, while it is owed an answer or may be asked its first."""
+        if self._waiter is None or self._messages:
+            return self._task_handler
+        silent_s = self._loop.time() - self._since_s
+        return None if self._request_count or silent_s > LAST_WORDS_S else self._task_handler
 
     def frame_by(self, new_parser: Callable[[], HeadParser]) -> None:
         """Take requests apart with our framing around such parsers, in place of a bare one."""
         self._parser = Framer(self, new_parser, READ_BYTES)  # type: ignore[assignment]
 
+    def room(self) -> int:
+        """How many bytes the next read should take at most."""
+        return cast("Framer", self._parser).room
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or drop it at once when there are too many."""
         super().connection_made(transport)
+        self._since_s = self._loop.time()
         manager = self._manager
         if manager is not None and len(manager.connections) > self.connections_max:
             cast("asyncio.Transport", transport).abort()
@@ -78,6 +101,8 @@ class Listener:
         self._config = config
         self._runner = web.AppRunner(app, handler_cancellation=True)
         self._server: asyncio.Server | None = None
+        self._letting_in: asyncio.Task[None] | None = None
+        self._leaving = asyncio.Event()
         self._scratch = Scratch()
 
     async def open(self) -> None:
@@ -91,18 +116,51 @@ class Listener:
             raise _refused(self._config, error) from error
 
     def stop_accepting(self) -> None:
-        """Close the listening socket; open connections go on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        """Close the listening socket to all but those who have knocked; open connections go on."""
+        if self._server is None:
+            return
+        last = self._sock.dup()
+        last_callers.let_nobody_new_knock(last)
+        self._server.close()
+        self._server = None
+        self._letting_in = asyncio.create_task(self._let_last_in(last))
 
     async def close(self) -> None:
         """Close every connection. Whoever still works there should have been shown out before."""
         self.stop_accepting()
+        self._leaving.set()
+        if self._letting_in is not None:
+            await self._letting_in
         if (manager := self._runner.server) is not None:
+            await self._hear_out(manager)
             manager.pre_shutdown()
             await manager.shutdown(timeout=1.0)
         await self._runner.cleanup()
+
+    async def _let_last_in(self, sock: socket.socket) -> None:
+        """Let in who has knocked, now and when the last handshakes are over; close the socket."""
+        with sock:
+            await self._let_in(sock)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HANDSHAKE_S):
+                    await self._leaving.wait()
+            await self._let_in(sock)
+
+    async def _let_in(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        for caller in last_callers.waiting_at(sock):
+            try:
+                await loop.connect_accepted_socket(self._connection, caller)
+            except OSError:
+                caller.close()
+
+    async def _hear_out(self, manager: web.Server) -> None:
+        """Let everybody have an answer whose request is here, or on its way."""
+        # One turn, in which the loop reads what has arrived on connections that rest.
+        await asyncio.sleep(0)
+        owed = [cast("Connection", one).awaited for one in manager.connections]
+        if answering := [task for task in owed if task is not None]:
+            await asyncio.wait(answering, timeout=LAST_WORDS_S)
 
     def _connection(self) -> Receiver:
         connection = Connection(
@@ -114,7 +172,7 @@ class Listener:
         )
         connection.connections_max = self._config.connections_max
         connection.frame_by(lambda: self._parser(connection))
-        return Receiver(connection, self._scratch)
+        return Receiver(connection, self._scratch, connection.room)
 
     def _parser(self, connection: Connection) -> HttpRequestParser:
         return HttpRequestParser(

@@ -119,6 +119,10 @@ async def expectation(request: web.Request) -> web.StreamResponse | None:
 async def prepared(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer, streamed ones too: set when the head is about to be written."""
     common_headers(response, _identity(request))
+    if request.app[state.DOOR].stopping:
+        # The next request is another gateway's; on this connection it would cross its end.
+        response.headers[hdrs.CONNECTION] = "close"
+        response.force_close()
     permits.mark(request, response)
     guard.mark(request, response)
     dialect = _dialect_of(request)
