@@ -77,6 +77,14 @@ class Passage:
         """Give it more of the present input; the piece is free again on return."""
         await self._held.worker.feed(piece)
 
+    def announce(self, size: int) -> None:
+        """Say that so many bytes of the present input come by `pour`."""
+        self._held.worker.announce(size)
+
+    async def pour(self, source: int, most: int) -> int:
+        """Give it what a socket has now, at most so many bytes; returns how many."""
+        return await self._held.worker.pour(source, most)
+
     def end(self) -> None:
         """Say that the present input is complete."""
         self._held.worker.end()
@@ -132,6 +140,19 @@ class Intake:
         self._received += len(piece)
         planning.check_size(self.job, self._input_bytes_max)
         await self._passage.feed(piece)
+
+    def announce(self, size: int) -> None:
+        """Say that so many bytes come by `pour`. Raises SourceTooLarge."""
+        self._received += size
+        planning.check_size(self.job, self._input_bytes_max)
+        self._passage.announce(size)
+
+    async def pour(self, source: int, most: int) -> int:
+        """Pass on what a socket has now, at most so many bytes, past this process's memory.
+
+        Returns how many that were. Raises ConnectionResetError where the socket is at its end.
+        """
+        return await self._passage.pour(source, most)
 
     async def convert(self, progress: Progress | None = None) -> Delivery:
         """Wait for a slot and convert: everything has arrived. Raises as `Engine.convert` does."""

@@ -59,6 +59,15 @@ class Worker(Protocol):
         They are out of our hands on return.
         """
 
+    def announce(self, size: int) -> None:
+        """Say that so many bytes of the present input come by `pour`."""
+
+    async def pour(self, source: int, most: int) -> int:
+        """Give it what a socket has now, at most so many bytes; returns how many. As `feed`.
+
+        Raises ConnectionResetError where the socket has come to its end.
+        """
+
     def end(self) -> None:
         """Say that the present input is complete."""
 

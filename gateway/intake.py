@@ -9,15 +9,16 @@ whatever the file's size. A ZIP or an OLE container shows what it is at its end 
 gathered whatever its size; and so is one that comes while as many arrive already as may at once.
 
 Copies of a payload's byte in this process, from the socket's buffer in the kernel to the pipe's:
-one read into the scratch buffer, one into the piece that `Body` queues, and then
 
-    gathered    one more, into the whole file; the pipe takes it from there
-    passed on   none: the pipe takes the piece
+    gathered    one read into the scratch buffer, one into the piece that `Body` queues, and one
+                more into the whole file; the pipe takes it from there
+    passed on   of what came with the head as much; of a body without a length, or one that is
+                hashed here, the first two; of all else none: it goes straight, page by page
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 
@@ -28,7 +29,7 @@ from engine import sniff
 from engine.job import Buffer, Job
 from engine.passage import Delivery
 from engine.passage import Intake as Receiving
-from gateway import fetching, idempotency, price_limit, state, storing, uploads
+from gateway import fetching, idempotency, price_limit, state, storing, straight, uploads
 from gateway.asked import Asked, asked_of
 from gateway.config import UploadConfig
 from gateway.connections import delivering
@@ -64,6 +65,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     announced: int | None
     name: str | None
     pieces: AsyncGenerator[Buffer, None]
+    # Hands what has not arrived yet to the worker without it passing through here, if it can.
+    straight: Callable[[Receiving], Awaitable[None]] | None = None
 
 
 def check(request: web.Request, *, several: bool, storable: bool = False) -> None:
@@ -146,10 +149,12 @@ async def _arrived(request: web.Request, arrival: Arrival, wiper: Wiper) -> Asyn
 
 
 def _sent(request: web.Request, config: UploadConfig, hold: Hold) -> Arrival:
+    pace = uploads.Pace(config)
     return Arrival(
         announced=request.content_length,
         name=uploads.claimed_name(request),
-        pieces=uploads.arriving(request, config, hold),
+        pieces=uploads.arriving(request, config, hold, pace),
+        straight=partial(straight.pass_on, request, pace),
     )
 
 
@@ -193,6 +198,8 @@ async def _passed_on(
         account=str(request[state.CALLER].account_id),
     ) as receiving:
         head.wipe()
+        if received is None and arrival.straight is not None:
+            await arrival.straight(receiving)
         async for piece in arrival.pieces:
             if received:
                 received.update(piece)

@@ -11,12 +11,16 @@ hands that parser heads only, whole and one at a time; the parser checks them an
 follows. The body goes to a `Body`, one copy, and the reader of a `Body` wipes what it has used.
 
 Who decides where a body ends is thereby us, by the two ways that HTTP/1.1 has: a Content-Length
-that the parser has checked, or chunks (`gateway/chunked.py`).
+that the parser has checked, or chunks (`gateway/chunked.py`). Of a body with a Content-Length, what
+has not arrived yet need not come here at all: `Body.rest` gives out the socket, for the kernel to
+move it on from there.
 """
 
 import asyncio
+import os
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 from aiohttp import StreamReader, hdrs, web
@@ -30,6 +34,9 @@ from gateway.chunked import Chunked, ChunksBroken
 
 # What one read takes from the socket: at 64 KiB a large upload costs a third more CPU.
 READ_BYTES = 256 * 1024
+# What it takes while a head is due: enough to tell the format of the file behind it, little enough
+# that of a large file nearly all is still with the kernel when somebody knows where it is to go.
+HEAD_READ_BYTES = 72 * 1024
 # Requests that a client may have sent ahead; aiohttp's own number, behind which it stops reading.
 AHEAD_MAX = 32
 
@@ -55,7 +62,42 @@ class HeadParser(Protocol):
 
 
 class Body(StreamReader):
-    """A request's body in pieces that are ours. What nobody reads is wiped, too."""
+    """A request's body in pieces that are ours. What nobody reads is wiped, too.
+
+    A long one is taken from the client piece by piece, each when its reader asks for it.
+    """
+
+    # Until its end, and where that is known: who frames it.
+    framer: "Framer | None" = None
+    _on_demand = False
+
+    def read_on_demand(self) -> None:
+        """Have the client wait while nobody asks for more."""
+        self._on_demand = True
+        self._low_water = -1  # nobody's taking a piece is reason enough to read the next
+
+    @contextmanager
+    def rest(self) -> Iterator["Rest | None"]:
+        """What has not arrived yet, if that is known; nothing else is read from the client then."""
+        protocol, framer = self._protocol, self.framer
+        sock = protocol.transport and protocol.transport.get_extra_info("socket")
+        if not sock or framer is None or not framer.left or self._exception is not None:
+            yield None
+            return
+        # To empty the queue has the connection read on, so it stops after that.
+        arrived = [
+            cast("bytearray", super(Body, self)._read_nowait_chunk(-1)) for _ in list(self._buffer)
+        ]
+        protocol.pause_reading()
+        # The loop has the socket's own descriptor, and lets nobody else wait for it.
+        source = os.dup(sock.fileno())
+        try:
+            yield Rest(arrived, source, framer)
+        finally:
+            os.close(source)
+            for piece in arrived:
+                wipe(piece)
+            protocol.resume_reading()
 
     async def piece(self) -> bytearray:
         """The next piece, empty at the end. Whoever takes it wipes it.
@@ -76,7 +118,10 @@ class Body(StreamReader):
         if self._exception is not None:
             wipe(data)
             return False
-        return super().feed_data(data, size)  # type: ignore[arg-type]  # a bytearray does as well
+        fed = super().feed_data(data, size)  # type: ignore[arg-type]  # a bytearray does as well
+        if self._on_demand and not self._protocol._reading_paused:  # noqa: SLF001 -- aiohttp's own idiom
+            self._protocol.pause_reading()
+        return fed
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """Nobody reads on: the request is over, or its client is gone."""
@@ -85,6 +130,11 @@ class Body(StreamReader):
             wipe(piece)
         self._buffer.clear()
         self._size = 0
+
+    async def _wait(self, func_name: str) -> None:
+        if self._on_demand:
+            self._protocol.resume_reading()
+        await super()._wait(func_name)
 
     def _read_nowait_chunk(self, n: int) -> bytes:
         first = self._buffer[0]
@@ -112,19 +162,38 @@ async def pieces(content: StreamReader) -> AsyncGenerator[bytearray | bytes, Non
             wipe(piece)
 
 
+class Rest:
+    """The part of a body that this process need not see: so many bytes more, from this socket."""
+
+    def __init__(self, arrived: list[bytearray], source: int, framer: "Framer") -> None:
+        # What came before it and nobody has read yet; wiped when the block of `Body.rest` ends.
+        self.arrived = arrived
+        self.source = source
+        self._framer = framer
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come."""
+        return self._framer.left
+
+    def taken(self, count: int) -> None:
+        """So many bytes have left the socket."""
+        self._framer.skip(count)
+
+
 class _Sized:
     """A body with a Content-Length."""
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self.left = length
 
     @property
     def ended(self) -> bool:
-        return not self._left
+        return not self.left
 
     def take(self, arrived: memoryview) -> tuple[bytearray, memoryview]:
-        piece = bytearray(arrived[: self._left])
-        self._left -= len(piece)
+        piece = bytearray(arrived[: self.left])
+        self.left -= len(piece)
         return piece, arrived[len(piece) :]
 
 
@@ -184,6 +253,24 @@ class Framer:
         if self._foreign is not None:
             self._parser.pause_reading()
 
+    @property
+    def left(self) -> int:
+        """Bytes of the present body that have not arrived; 0 where that is not known."""
+        framing = self._body[0] if self._body else None
+        return framing.left if isinstance(framing, _Sized) else 0
+
+    @property
+    def room(self) -> int:
+        """How many bytes the next read should take at most."""
+        return READ_BYTES if self._body else HEAD_READ_BYTES
+
+    def skip(self, count: int) -> None:
+        """So many bytes of the present body went another way."""
+        if self._body is None or not isinstance(self._body[0], _Sized) or count > self.left:
+            raise RuntimeError("more was taken than the body has left")
+        self._body[0].left -= count
+        self._end_body()
+
     def _head_end(self, arrived: memoryview) -> int:
         """How much of this belongs to the present head."""
         straddle = self._seen + bytes(arrived[:_HEAD_TAIL])
@@ -220,7 +307,10 @@ class Framer:
         else:
             return None
         body = Body(self._protocol, self._limit, loop=asyncio.get_running_loop())
+        body.framer = self
         self._body = framing, body
+        if self.left > READ_BYTES:
+            body.read_on_demand()
         # The old one still waits for the body that it announced.
         self._parser, self._foreign = self._new_parser(), None
         return body
@@ -234,10 +324,14 @@ class Framer:
             body.feed_eof()
             raise BadHttpMessage(str(error)) from error
         body.feed_data(piece)
-        if framing.ended:
-            self._body = None
-            body.feed_eof()
+        self._end_body()
         return arrived
+
+    def _end_body(self) -> None:
+        if self._body is not None and self._body[0].ended:
+            body, self._body = self._body[1], None
+            body.framer = None
+            body.feed_eof()
 
 
 class Scratch:
@@ -253,9 +347,16 @@ class Scratch:
 class Receiver(asyncio.BufferedProtocol):
     """One connection, as the event loop sees it: `aiohttp`'s protocol behind our own buffer."""
 
-    def __init__(self, connection: asyncio.Protocol, scratch: Scratch) -> None:
+    def __init__(
+        self,
+        connection: asyncio.Protocol,
+        scratch: Scratch,
+        room: Callable[[], int] = lambda: READ_BYTES,
+    ) -> None:
+        """`room` says before each read how many bytes it should take at most."""
         self._connection = connection
         self._scratch = scratch.view
+        self._room = room
         self.connection_made = connection.connection_made  # type: ignore[method-assign]
         self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
         self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
@@ -264,7 +365,7 @@ class Receiver(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 -- the loop's idea of it
         """Where the next bytes go."""
-        return self._scratch
+        return self._scratch[: self._room()]
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many arrived: hand them on, keep nothing."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 from aiohttp import content_disposition_filename, hdrs, parse_content_disposition, web
@@ -31,6 +31,8 @@ from gateway.errors import (
 from gateway.multipart import MultipartBroken, PartHead, Parts
 from gateway.receiving import pieces
 from gateway.wiping import Gathering
+
+T = TypeVar("T")
 
 MULTIPART = "multipart/form-data"
 # The form field that carries files; `file[]` is what several form libraries make of a list.
@@ -141,7 +143,7 @@ def claimed_name(request: web.Request) -> str | None:
 
 
 async def arriving(
-    request: web.Request, config: UploadConfig, hold: Hold
+    request: web.Request, config: UploadConfig, hold: Hold, pace: "Pace | None" = None
 ) -> AsyncGenerator[Buffer, None]:
     """The body in pieces; each is wiped when the next is asked for. Close it (`aclosing`).
 
@@ -149,7 +151,7 @@ async def arriving(
     """
     check_head(request, config)
     hold.grow_to(request.content_length or 0)
-    pace, received = _Pace(config), 0
+    pace, received = pace or Pace(config), 0
     try:
         async with aclosing(pieces(request.content)) as body:
             while piece := await pace.kept(anext(body, b""), received):
@@ -162,7 +164,7 @@ async def arriving(
         raise UploadCut("the body ended before its announced end, or was badly framed") from error
 
 
-class _Pace:
+class Pace:
     """A client's time: each piece moves the deadline, within the least rate and the total."""
 
     def __init__(self, config: UploadConfig) -> None:
@@ -170,7 +172,7 @@ class _Pace:
         self._clock = asyncio.get_running_loop().time
         self._start = self._clock()
 
-    async def kept(self, piece: Awaitable[Buffer], received: int) -> Buffer:
+    async def kept(self, piece: Awaitable[T], received: int) -> T:
         """The next piece, when so many bytes were received before. Raises UploadTooSlow."""
         config = self._config
         deadline = min(

@@ -1,6 +1,7 @@
 """Bytes through a worker's pipes: never blocking the loop, never copied on this side.
 
-`os.readv` fills the memory that a wire reader asks for; `os.writev` sends from memoryviews. Works
+`os.readv` fills the memory that a wire reader asks for; `os.writev` sends from memoryviews;
+`os.splice` moves a socket's pages into a pipe, so that their bytes are never in this process. Works
 alike on asyncio and uvloop, because it uses nothing of them but add_reader and add_writer.
 """
 
@@ -9,6 +10,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import select
 from collections.abc import Callable
 
 from sandbox import wire
@@ -21,6 +23,8 @@ _PIPE_BYTES = 1024 * 1024
 # A worker that keeps its pipe full must not keep the loop from everybody else: after this many
 # bytes (a few milliseconds) a transfer stands back in line.
 _TURN_BYTES = 4 * 1024 * 1024
+
+_AT_ONCE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 _new_bytearray = ctypes.pythonapi.PyByteArray_FromStringAndSize
 _new_bytearray.restype = ctypes.py_object
@@ -72,6 +76,29 @@ async def drain(pipe: int, pieces: list[memoryview]) -> None:
         turn = await _stand_back(turn + written)
 
 
+async def pour(source: int, pipe: int, most: int) -> int:
+    """Move what a socket has, at most so many bytes, and say how many: 0 for none just now.
+
+    Waits for room in the pipe, never for the socket. Raises BrokenPipeError, and
+    ConnectionResetError where the socket has come to its end.
+    """
+    moved = turn = 0
+    while moved < most:
+        try:
+            count = os.splice(source, pipe, most - moved, flags=_AT_ONCE)
+        except BlockingIOError:
+            if _has_room(pipe):
+                break
+            await writable(pipe)
+            turn = 0
+            continue
+        if not count:
+            raise ConnectionResetError("the source ended early")
+        moved += count
+        turn = await _stand_back(turn + count)
+    return moved
+
+
 async def fill(pipe: int, reader: wire.Reader) -> None:
     """Read what the reader wants. Raises EOFError at a premature end, and what the reader does."""
     turn = 0
@@ -98,6 +125,12 @@ async def writable(descriptor: int) -> None:
     """Wait until there is room, or nobody at the far end."""
     loop = asyncio.get_running_loop()
     await _event(descriptor, loop.add_writer, loop.remove_writer)
+
+
+def _has_room(pipe: int) -> bool:
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 async def _event(

@@ -171,6 +171,26 @@ class Worker:
             async with self._step():
                 await self._send()
 
+    def announce(self, size: int) -> None:
+        """Say that the next so many bytes of the present input come by `pour`.
+
+        Raises RequestInvalid for more than one record has room for.
+        """
+        if size > wire.DATA_BYTES_MAX:
+            raise RequestInvalid(f"{size} bytes are beyond a record's {wire.DATA_BYTES_MAX}")
+        self._queued.append(memoryview(wire.data_head(size)))
+
+    async def pour(self, source: int, most: int) -> int:
+        """Give it what a socket has now, at most so many bytes, and say how many that were.
+
+        They never are in this process. Raises a SandboxError, and ConnectionResetError where the
+        socket has come to its end.
+        """
+        async with self._step():
+            await self._send()
+            self._touched = True
+            return await pipes.pour(source, self._up, most)
+
     def end(self) -> None:
         """Say that the present input is complete; the worker hears it with the next bytes."""
         self._queued.append(memoryview(wire.END))

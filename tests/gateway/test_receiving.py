@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from engine.wiping import wipe
 from gateway.chunked import Chunked, ChunksBroken
 from gateway.multipart import HEAD_BYTES_MAX, WINDOW_BYTES, MultipartBroken, Parts
-from gateway.receiving import AHEAD_MAX, Body, Framer, pieces
+from gateway.receiving import AHEAD_MAX, READ_BYTES, Body, Framer, pieces
 from gateway.wiping import Gathering, Wiper
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -91,6 +91,37 @@ async def test_a_body_is_ours_wherever_it_has_a_length_or_chunks() -> None:
     framer = _framer()
     messages = framer.feed_data(SIZED + CHUNKED)[0]
     assert [type(body) for _, body in messages] == [Body, Body]
+
+
+async def test_a_long_body_is_taken_from_the_client_when_somebody_asks_for_more() -> None:
+    framer = _framer()
+    head = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    ((_, body),) = framer.feed_data(head % (3 * READ_BYTES) + bytes(READ_BYTES))[0]
+    assert isinstance(body, Body)
+    connection = body._protocol
+    connection.transport = asyncio.Transport()  # not one that can pause: the wish is looked at
+    assert connection._reading_paused
+    assert len(await body.piece()) == READ_BYTES
+    assert connection._reading_paused
+    asked = asyncio.ensure_future(body.piece())
+    await asyncio.sleep(0)
+    assert not connection._reading_paused
+    framer.feed_data(bytes(READ_BYTES))
+    assert connection._reading_paused
+    assert len(await asked) == READ_BYTES
+    framer.skip(READ_BYTES)
+    assert (await body.piece(), body.is_eof(), framer.left) == (b"", True, 0)
+    assert not connection._reading_paused
+
+
+async def test_no_more_of_a_body_can_go_another_way_than_it_has() -> None:
+    framer = _framer()
+    framer.feed_data(b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+    with pytest.raises(RuntimeError):
+        framer.skip(7)
+    framer.skip(6)
+    with pytest.raises(RuntimeError):
+        framer.skip(1)
 
 
 async def test_broken_chunks_reach_the_reader_and_end_the_connection() -> None:

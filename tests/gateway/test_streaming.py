@@ -5,7 +5,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import msgspec
@@ -18,6 +18,7 @@ from gateway.receipt_desk import HEADER
 from gateway.receipt_keys import ReceiptKeys
 from gateway.receipts import PublicKey, checked, digest
 from gateway.stages import Stage
+from sandbox.host.worker import Worker
 from tests.gateway.samples import document, noise, opened, picture, pixel_bomb
 from tests.gateway.service import Customer, Reply, Service, Wire, listening, until
 
@@ -100,6 +101,33 @@ async def test_hanging_up_while_the_worker_receives_is_never_charged(
     await streaming.quiet()
     assert Stage.READ not in streaming.stages.seen
     assert await streaming.kinds(customer) == []
+
+
+async def test_a_worker_that_dies_while_it_receives_is_answered_and_the_next_request_served(
+    streaming: Service, customer: Customer
+) -> None:
+    pool = streaming.engine._pools["image"]
+    async with await half_sent(streaming, customer) as wire:
+        victim = cast("Worker", next(iter(pool._running)))
+        victim.kill()
+        await victim.ended()
+        await wire.send(BODY[HALF:])
+        reply = await wire.answer()
+        assert (reply.status, reply.json["code"]) == (422, "conversion-crashed")
+        await wire.post("bmp/png", customer, LENGTH, body=BODY)
+        assert opened((await wire.answer()).body).size == (1000, 700)
+    assert await streaming.kinds(customer) == ["consumption"]
+
+
+async def test_an_upload_that_comes_in_small_parts_arrives_whole(
+    streaming: Service, customer: Customer
+) -> None:
+    async with await half_sent(streaming, customer) as wire:
+        for start in range(HALF, len(BODY), 100_003):
+            await wire.send(BODY[start : start + 100_003])
+        reply = await wire.answer()
+    expected = await streaming.convert("bmp/png", BODY, customer, {"Prefer": "receipt"})
+    assert (reply.status, reply.body) == (200, expected.body)
 
 
 async def test_an_upload_with_broken_chunks_ends_its_worker(
