@@ -7,9 +7,10 @@ import struct
 import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image, ImageStat
+from PIL import Image, ImageOps, ImageSequence, ImageStat
 
 from engine.converters.photo.catalogue import DECODED, ENCODED, RAW
+from engine.converters.raster import libjxl
 from engine.converters.raster.formats import SOURCES, TARGETS
 from engine.registry import converter_for
 from tests.engine.calls import convert, sample
@@ -127,12 +128,75 @@ def test_a_packed_jpeg_is_upright_when_it_is_shown() -> None:
     assert psnr(made.rgb(), upright.rgb()) > 40
 
 
-def test_an_animated_jpeg_xl_gives_its_first_frame_and_says_so() -> None:
+def test_an_animated_jpeg_xl_gives_a_still_its_first_frame_and_says_so() -> None:
     frame = np.asarray(_truth())
     moving = imagecodecs.jpegxl_encode(np.stack([frame, 255 - frame]), lossless=True)
-    reply = convert(moving, "jxl", "png")
+    reply = convert(moving, "jxl", "bmp")
     assert psnr(_rgb(reply.file), _truth()) == 99
     assert any("first frame" in warning for warning in reply.warnings)
+    second = convert(moving, "jxl", "bmp", page=2)
+    assert psnr(ImageOps.invert(_rgb(second.file)), _truth()) == 99
+    assert convert(moving, "jxl", "bmp", page=3).error == "TargetImpossible"
+
+
+@pytest.mark.parametrize("source", ["gif", "webp", "png"])
+def test_an_animation_moves_in_a_jpeg_xl_as_it_did_before(source: str) -> None:
+    before = sample(f"animation.{source}")
+    reply = convert(before, source, "jxl", lossless=True)
+    assert reply.warnings == ()
+    assert imagecodecs.jpegxl_decode(reply.file).shape[0] == Image.open(io.BytesIO(before)).n_frames
+    there_and_back = convert(reply.file, "jxl", "png").file
+    assert _film(there_and_back) == _film(convert(before, source, "png").file)
+
+
+def _film(data: bytes) -> list[tuple[object, ...]]:
+    """Each frame with its time, and how often they run."""
+    image = Image.open(io.BytesIO(data))
+    return [
+        (frame.convert("RGBA").tobytes(), frame.info["duration"], frame.info["loop"])
+        for frame in ImageSequence.Iterator(image)
+    ]
+
+
+def test_a_packed_jpeg_keeps_the_colours_of_its_profile() -> None:
+    # The profile exchanges red and green: without it nothing looks right.
+    packed = convert(sample("photo.jpg"), "jpeg", "jxl", lossless=True, metadata="keep").file
+    made = Seen(convert(packed, "jxl", "png").file, "png")
+    assert (
+        psnr(made.rgb(), Seen(convert(sample("photo.jpg"), "jpeg", "png").file, "png").rgb()) > 40
+    )
+    kept = Image.open(io.BytesIO(convert(packed, "jxl", "png", icc="keep").file))
+    assert (
+        kept.info["icc_profile"] == Image.open(io.BytesIO(sample("photo.jpg"))).info["icc_profile"]
+    )
+
+
+@pytest.mark.parametrize("quality", [{"lossless": True}, {"quality": 98}])
+def test_a_jpeg_xl_holds_the_profile_of_its_colours(quality: dict[str, object]) -> None:
+    before = convert(sample("photo.jpg"), "jpeg", "png", icc="keep").file
+    made = convert(before, "png", "jxl", icc="keep", **quality).file
+    back = convert(made, "jxl", "png", icc="keep").file
+    assert psnr(_rgb(back), _rgb(before)) > 38
+    profile, first = (Image.open(io.BytesIO(one)).info["icc_profile"] for one in (back, before))
+    # Of a lossy file libjxl makes a profile of the same colours itself.
+    assert profile == first or "quality" in quality
+    shown = _rgb(convert(made, "jxl", "png").file)
+    assert psnr(shown, _rgb(convert(before, "png", "png").file)) > 38
+
+
+def test_a_frame_that_is_shown_for_years_goes_into_a_gif() -> None:
+    frames = [np.asarray(_truth()), 255 - np.asarray(_truth())]
+    manner = libjxl.Manner(distance=None, effort=1, icc=None, plays=4_000_000_000)
+    moving = libjxl.encode(frames, [4_000_000_000, 50], manner, 1_000_000)
+    made = Image.open(io.BytesIO(convert(moving, "jxl", "gif").file))
+    assert [frame.info["duration"] for frame in ImageSequence.Iterator(made)] == [655_350, 50]
+
+
+def test_a_damaged_profile_keeps_no_picture_out_of_a_jpeg_xl() -> None:
+    buffer = io.BytesIO()
+    _truth().save(buffer, "PNG", icc_profile=bytes(16) + b"RGB " + bytes(300))
+    made = convert(buffer.getvalue(), "png", "jxl", icc="keep", lossless=True).file
+    assert psnr(_rgb(convert(made, "jxl", "png").file), _truth()) == 99
 
 
 def test_more_light_develops_a_lighter_picture() -> None:

@@ -45,6 +45,11 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         """Pixels of one frame."""
         return self.frames[0].width * self.frames[0].height
 
+    @property
+    def seen_ms(self) -> list[int]:
+        """How long viewers show each frame."""
+        return [_SEEN_MS if ms <= _HASTE_MS else ms for ms in self.durations_ms]
+
 
 Encoder = Callable[[Picture, str, ImageOptions, int], Buffer]
 
@@ -227,12 +232,11 @@ def _gif_timing(picture: Picture) -> dict[str, Any]:
 
 
 def _other_timing(picture: Picture) -> dict[str, Any]:
-    seen = [_SEEN_MS if ms <= _HASTE_MS else ms for ms in picture.durations_ms]
-    return {"duration": seen, "loop": picture.plays}
+    return {"duration": picture.seen_ms, "loop": picture.plays}
 
 
 def _avif_timing(picture: Picture) -> dict[str, Any]:
-    return {"duration": _other_timing(picture)["duration"]}
+    return {"duration": picture.seen_ms}
 
 
 def _icon(picture: Picture, target: str, _options: ImageOptions, bytes_max: int) -> Buffer:

@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 import imagecodecs
 from PIL import Image
 
+from engine.converters.colour import opened_profile
 from engine.converters.opening import check_pixels, open_image, reading
+from engine.converters.raster import libjxl
 from engine.converters.raster.arrays import to_array, to_image
 from engine.converters.raster.encode import Picture
+from engine.converters.raster.numbers import np
 from engine.converters.raster.options import ImageOptions
-from engine.converters.raster.sources import Source, still
+from engine.converters.raster.sources import Source
 from engine.errors import SourceUnreadable, TargetImpossible, TargetTooLarge
 from engine.job import Bounds, Buffer
 
@@ -28,6 +31,8 @@ _CONTAINER = b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a"
 _FILE_TYPE = struct.pack(">I4s4sI4s", 20, b"ftyp", b"jxl ", 0, b"jxl ")
 _CODESTREAM = b"\xff\x0a"
 _BOX_HEADER = 8
+# What a GIF can say: nobody who waits longer, or counts further, will tell the difference.
+_SHOWN_MAX_MS, _PLAYS_MAX = 655_350, 65_535
 _ORIENTATION = 0x0112
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 
@@ -41,19 +46,67 @@ class Header(NamedTuple):
 
 
 def open_jxl(data: Buffer, name: str, bounds: Bounds) -> Source:
-    """Decode the first frame, once its size is known to be bearable."""
+    """Decode the first frame, once its size is known to be bearable; the others when they are due.
+
+    In the colours that the file holds, whose profile stands beside them.
+    """
     warnings: list[str] = []
+    content = bytes(data)
     with reading(name):
-        boxes = dict(_boxes(bytes(data)))
+        boxes = dict(_boxes(content))
         header = read_header(boxes[b"jxlc"])
     check_pixels(header.size, bounds)
+    film = _Film(content, warnings)
     with reading(name):
-        pixels = imagecodecs.jpegxl_decode(bytes(data), index=0, numthreads=1)
-        image = to_image(pixels, warnings)
-    image.info = dict(_described(boxes))
-    if header.animated:
-        warnings.append("only the first frame of an animation was kept")
-    return still(name, image, warnings)
+        image = film.at(0)
+        image.info |= dict(_described(boxes))
+        frames = libjxl.count(content, bounds.frames_max + 1) if header.animated else 1
+    if frames == 1:
+        film.close()
+    return Source(name=name, first=image, count=frames, at=film.at, warnings=tuple(warnings))
+
+
+class _Film:
+    """Frames in any order, each decoded on from the one before where it comes after that."""
+
+    def __init__(self, content: bytes, warnings: list[str]) -> None:
+        self._content, self._warnings = content, warnings
+        self._next, self._frames = 0, libjxl.frames(content)
+        self._last: tuple[int, Image.Image] | None = None
+
+    def at(self, index: int) -> Image.Image:
+        """The frame of this number, from 0. Raises ValueError where it cannot be decoded."""
+        if self._last is not None and self._last[0] == index:
+            return self._last[1]
+        if index != self._next:
+            self.close()
+            self._frames = libjxl.frames(self._content, index)
+        frame = next(self._frames, None)
+        if frame is None:
+            raise ValueError("there is no such frame")
+        self._next = index + 1
+        image = to_image(_eight_bits(frame, self._warnings), self._warnings)
+        image.info = {
+            "duration": min(frame.duration_ms, _SHOWN_MAX_MS),
+            "loop": min(frame.plays, _PLAYS_MAX),
+        }
+        if frame.icc:
+            image.info["icc_profile"] = frame.icc
+        self._last = index, image
+        return image
+
+    def close(self) -> None:
+        """Let go of the decoder, which holds several times the frame's memory."""
+        self._frames.close()
+
+
+def _eight_bits(frame: libjxl.Frame, warnings: list[str]) -> "np.ndarray[Any, Any]":
+    """Floating-point numbers that have their curve already as bytes; all else as it is."""
+    if frame.linear or not np.issubdtype(frame.pixels.dtype, np.floating):
+        return frame.pixels
+    warnings.append("light beyond white was cut off: the samples are floating-point numbers")
+    shown: np.ndarray[Any, Any] = np.clip(np.nan_to_num(frame.pixels), 0, 1) * 255 + 0.5
+    return shown.astype(np.uint8)
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -180,24 +233,25 @@ def _described(boxes: dict[bytes, bytes]) -> Iterator[tuple[str, Any]]:
 
 
 def encode_jxl(picture: Picture, _target: str, options: ImageOptions, bytes_max: int) -> Buffer:
-    """Write the first frame; metadata in boxes around it. Raises TargetImpossible."""
+    """Write all frames, in the colours of their profile; metadata in boxes around them.
+
+    Raises TargetImpossible, TargetTooLarge.
+    """
     large = picture.pixels > _LARGE_PIXELS
-    how: dict[str, Any] = (
-        {"lossless": True}
-        if options.lossless
-        else {"distance": _distance(options.quality or _QUALITY)}
+    icc = picture.icc if picture.icc and opened_profile(picture.icc) else None
+    manner = libjxl.Manner(
+        distance=None if options.lossless else _distance(options.quality or _QUALITY),
+        effort=options.effort or (_EFFORT_LARGE if large else _EFFORT),
+        icc=icc,
+        plays=picture.plays,
     )
+    frames = [to_array(frame) for frame in picture.frames]
     try:
-        codestream = imagecodecs.jpegxl_encode(
-            to_array(picture.frames[0]),
-            effort=options.effort or (_EFFORT_LARGE if large else _EFFORT),
-            usecontainer=False,
-            numthreads=1,
-            **how,
-        )
-    except (ValueError, RuntimeError) as error:
-        raise TargetImpossible("this image cannot be written as JPEG XL") from error
-    written = _contained(bytes(codestream), picture.metadata.exif, picture.metadata.xmp)
+        codestream = libjxl.encode(frames, picture.seen_ms, manner, bytes_max)
+    except ValueError as error:
+        hint = "; leave icc at srgb: its colour profile may be the reason" if icc else ""
+        raise TargetImpossible(f"this image cannot be written as JPEG XL{hint}") from error
+    written = _contained(codestream, picture.metadata.exif, picture.metadata.xmp)
     if len(written) > bytes_max:
         raise TargetTooLarge("the result is larger than the limit")
     return written
@@ -215,12 +269,15 @@ def _distance(quality: int) -> float:
 def _contained(codestream: bytes, exif: bytes, xmp: bytes) -> bytes:
     if not exif and not xmp:
         return codestream
-    boxes = [_CONTAINER, _FILE_TYPE]
+    boxes = []
     if exif:
         boxes.append(_box(b"Exif", bytes(4) + exif.removeprefix(b"Exif\0\0")))
     if xmp:
         boxes.append(_box(b"xml ", xmp))
-    return b"".join([*boxes, _box(b"jxlc", codestream)])
+    if codestream.startswith(_CONTAINER):
+        # libjxl puts what asks for much of a decoder (level 10) into boxes itself.
+        return b"".join([codestream, *boxes])
+    return b"".join([_CONTAINER, _FILE_TYPE, *boxes, _box(b"jxlc", codestream)])
 
 
 def _box(kind: bytes, content: bytes) -> bytes:

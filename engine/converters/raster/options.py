@@ -78,8 +78,8 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     frames: Annotated[
         Literal["all", "first"],
         Meta(
-            description="all: an animation stays one (GIF, WebP, AVIF, PNG), a multi-page TIFF"
-            " keeps its pages (TIFF). first: the first frame or page only.",
+            description="all: an animation stays one (GIF, WebP, AVIF, PNG, JPEG XL), a"
+            " multi-page TIFF keeps its pages (TIFF). first: the first frame or page only.",
             examples=["first"],
         ),
     ] = "all"

@@ -97,7 +97,7 @@ TARGETS: dict[str, Target] = {
             name="jxl",
             modes=frozenset({"L", "LA", "RGB", "RGBA", "I;16"}),
             alpha=True,
-            icc=False,
+            animated=True,
         ),
         # As pictures on pages: alpha becomes a mask.
         Target(
