@@ -29,6 +29,16 @@ class Shot(msgspec.Struct, frozen=True):
 
     status: int
     seconds: float
+    # A problem's code, or the name of the error that was met in the place of an answer.
+    code: str = ""
+
+
+class _Problem(msgspec.Struct):
+    code: str
+
+    @classmethod
+    def of(cls, body: bytes) -> str:
+        return msgspec.json.decode(body, type=cls).code
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -69,10 +79,11 @@ class Client:
             async with self._session.post(
                 self._url, data=self._body, headers=self._headers
             ) as answer:
-                await answer.read()
-                return Shot(answer.status, time.perf_counter() - begun)
-        except (aiohttp.ClientError, TimeoutError):
-            return Shot(0, time.perf_counter() - begun)
+                body = await answer.read()
+                code = "" if answer.status == 200 else _Problem.of(body)
+                return Shot(answer.status, time.perf_counter() - begun, code)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return Shot(0, time.perf_counter() - begun, type(error).__name__)
 
 
 async def closed_loop(send: Callable[[], Awaitable[Shot]], clients: int, s: float) -> list[Shot]:

@@ -14,6 +14,7 @@ import re
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -52,7 +53,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     cpu_ms: float
     gateway_ms: float
     gateway_mib: float
-    refused: int
+    refused: Counter[str]
 
 
 class Crowd:
@@ -60,7 +61,8 @@ class Crowd:
 
     def __init__(self, client: Client) -> None:
         self.done = 0
-        self.refused = 0
+        # By what was said.
+        self.refused: Counter[str] = Counter()
         self._client = client
         self._answered = asyncio.Event()
 
@@ -92,7 +94,7 @@ class Crowd:
             if shot.status == 200:
                 self.done += 1
             else:
-                self.refused += 1
+                self.refused[shot.code] += 1
                 # A crowd that is refused would only measure refusals.
                 await asyncio.sleep(POLL_S)
             self._answered.set()
@@ -160,7 +162,7 @@ async def main_async(arguments: argparse.Namespace) -> None:
     """Ask in turns and print the table: medians of the rounds."""
     many = [int(word) for word in arguments.processes.split(",")]
     slots = max(*many, len(os.sched_getaffinity(0)))
-    lines = [line for line in LINES if line <= arguments.line_max]
+    lines = [line for line in LINES if arguments.line_min <= line <= arguments.line_max]
     rows: dict[tuple[int, int], list[Row]] = {}
     async with AsyncExitStack() as stack:
         services = {
@@ -191,19 +193,21 @@ def _print(processes: int, line: int, rows: list[Row]) -> None:
     def median(name: str) -> float:
         return statistics.median(getattr(row, name) for row in rows)
 
+    refused = sum((row.refused for row in rows), Counter[str]())
     print(
         f"{processes:8} {line:6} {median('rate'):10.1f} {median('cpu_ms'):8.2f}"
         f" {median('gateway_ms'):15.2f} {median('gateway_mib'):15.1f}"
-        f" {sum(row.refused for row in rows):9}",
+        f"   {', '.join(f'{refused[code]} {code}' for code in sorted(refused)) or 'nobody'}",
         flush=True,
     )
 
 
 def main(argv: list[str]) -> None:
-    """`python -m bench scaling [--processes 1,2] [--line-max 10000] [--rounds 3]`."""
+    """`python -m bench scaling [--processes 1,2] [--line-max 10000]`."""
     parser = argparse.ArgumentParser(prog="python -m bench scaling", description=__doc__)
     parser.add_argument("--kind", default="icon")
     parser.add_argument("--processes", default="1,2")
+    parser.add_argument("--line-min", type=int, default=1)
     parser.add_argument("--line-max", type=int, default=10_000)
     parser.add_argument("--conversions", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)

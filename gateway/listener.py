@@ -28,8 +28,10 @@ from ledger.conversion_id import new_conversion_id
 
 log = structlog.get_logger()
 
-# Connections that the kernel completes for us before we look; a burst of clients fits.
-BACKLOG = 512
+# Connections that the kernel completes for us before we look: as many as it gives (Linux's own
+# net.core.somaxconn). All of them are taken at every turn of the loop, but in a crowd of 10,000 a
+# turn takes a second, and whoever finds no place tries again after seconds or is reset.
+BACKLOG = 4096
 # A handshake that is under way ends within one way through the network; longer ways are rare. Much
 # less than the second after which those come back who were not let in.
 HANDSHAKE_S = 0.25
