@@ -8,9 +8,11 @@ replace a key is to make another one that may do the same; both work until the o
 The secret of a signing key is kept, sealed, because its owner's signatures are checked with it.
 """
 
+import asyncio
 import hmac
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -142,6 +144,8 @@ class Keys:
         self.believed = Believed[Caller](
             self.hearing, lasts_s=settings.key_cache_s, most=settings.key_cache_max
         )
+        # Verifications under way, by the key's digest and `believed.since` when they began.
+        self._asking: dict[tuple[bytes, int], asyncio.Task[Caller | None]] = {}
         self._database = database
         self._envelope = envelope
         self._pepper = settings.pepper
@@ -228,7 +232,7 @@ class Keys:
         caller = self.believed.get(digest)
         if caller is None:
             since = self.believed.since()
-            caller = await self._verify(secret, digest)
+            caller = await self._verified(secret, digest, since)
             if caller is None:
                 return None
             self.believed.remember(digest, caller, since=since, lasts_s=left_s(caller.expires_at))
@@ -242,6 +246,25 @@ class Keys:
     async def listen(self, connector: Connector) -> None:
         """Forget on every announcement, until cancelled. Takes one connection."""
         await listen(connector, CHANNEL, heard=lambda _: self.forget(), hearing=self.hearing.set)
+
+    async def _verified(self, secret: Secret, digest: bytes, since: int) -> Caller | None:
+        """As `_verify`, asked once for all who show the key while the answer is on its way.
+
+        Otherwise a thousand requests that find a busy key forgotten would wait for eight
+        connections, longer than anybody may. Who comes after an announcement asks anew.
+        """
+        asking = self._asking.get((digest, since))
+        if asking is None:
+            asking = asyncio.create_task(self._verify(secret, digest))
+            self._asking[digest, since] = asking
+            asking.add_done_callback(partial(self._answered, (digest, since)))
+        # Whoever asked first may hang up; the others still wait.
+        return await asyncio.shield(asking)
+
+    def _answered(self, what: tuple[bytes, int], asking: asyncio.Task[Caller | None]) -> None:
+        del self._asking[what]
+        if not asking.cancelled():
+            asking.exception()  # seen: all who waited may be gone
 
     async def _verify(self, secret: Secret, digest: bytes) -> Caller | None:
         row = await self._database.row(_VERIFY, secret.key_id)

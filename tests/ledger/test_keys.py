@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+from typing import cast
 
 import asyncpg
 import msgspec
 import pytest
 
 from ledger.accounts.accounts import Account
+from ledger.accounts.keys import Keys
 from ledger.accounts.secret import hash_secret, new_secret, parse_secret
 from ledger.conversion_id import new_conversion_id
+from ledger.database import Database
 from ledger.errors import AccountUnknown, KeyUnknown
 from ledger.ledger import Ledger
 from ledger.settings import LedgerSettings
@@ -136,6 +139,32 @@ async def test_a_listener_that_was_cut_off_believes_nothing_it_knew(
         await eventually(lambda: _is_refused(other, key.secret))
 
 
+async def test_a_crowd_that_shows_a_forgotten_key_asks_the_database_once(
+    ledger: Ledger, account: Account, settings: LedgerSettings
+) -> None:
+    key = await ledger.keys.create(account.id, "laptop")
+    keys, asked = _counted(ledger, settings)
+    crowd = [asyncio.create_task(keys.authenticate(key.secret)) for _ in range(1000)]
+    await asyncio.sleep(0)
+    crowd.pop(0).cancel()  # the first one, who asked
+    callers = await asyncio.gather(*crowd)
+    assert {caller and caller.key_id for caller in callers} == {key.id}
+    assert asked.times == 1
+
+
+async def test_who_shows_a_key_after_a_revocation_does_not_share_an_older_answer(
+    ledger: Ledger, account: Account, settings: LedgerSettings
+) -> None:
+    key = await ledger.keys.create(account.id, "laptop")
+    keys, asked = _counted(ledger, settings)
+    before = asyncio.create_task(keys.authenticate(key.secret))
+    await asyncio.sleep(0)
+    keys.forget()
+    await keys.authenticate(key.secret)
+    await before
+    assert asked.times == 2
+
+
 async def test_behind_a_pooler_a_revocation_is_noticed_without_being_announced(
     ledger: Ledger, account: Account, settings: LedgerSettings
 ) -> None:
@@ -191,6 +220,23 @@ async def test_an_unknown_key_cannot_be_revoked(ledger: Ledger) -> None:
 def test_a_pepper_of_the_wrong_size_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="pepper"):
         LedgerSettings(dsn="postgresql:///", pepper=bytes(size))
+
+
+class _Counted:
+    """The database, and how many times a row of it was asked for."""
+
+    def __init__(self, database: Database) -> None:
+        self.times = 0
+        self._database = database
+
+    async def row(self, statement: str, *arguments: object) -> asyncpg.Record | None:
+        self.times += 1
+        return await self._database.row(statement, *arguments)
+
+
+def _counted(ledger: Ledger, settings: LedgerSettings) -> tuple[Keys, _Counted]:
+    asked = _Counted(ledger.keys._database)
+    return Keys(cast("Database", asked), settings, ledger.keys._envelope), asked
 
 
 async def _is_heard(ledger: Ledger) -> bool:
