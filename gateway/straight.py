@@ -5,14 +5,13 @@ for a body of known length from which nothing is computed here: a digest, or a b
 be looked for, takes the way through memory (`gateway/intake.py`).
 """
 
-import asyncio
-
 from aiohttp import web
 
 from engine.passage import Intake as Receiving
 from gateway.errors import UploadCut
 from gateway.receiving import Body
 from gateway.uploads import Pace
+from engine.waiting import readable
 
 # What is announced to the worker at a time; its wire has a limit, and this is far below.
 PART_BYTES = 64 * 1024 * 1024
@@ -43,21 +42,4 @@ async def pass_on(request: web.Request, pace: Pace, receiving: Receiving) -> Non
                 received += count
                 part -= count
                 if not count:
-                    await pace.kept(_readable(rest.source), received)
-
-
-async def _readable(source: int) -> None:
-    """Wait until the client has sent something, or hung up."""
-    loop = asyncio.get_running_loop()
-    happened = loop.create_future()
-
-    def wake() -> None:
-        # It may be called again before the waiter runs and removes it.
-        if not happened.done():
-            happened.set_result(None)
-
-    loop.add_reader(source, wake)
-    try:
-        await happened
-    finally:
-        loop.remove_reader(source)
+                    await pace.kept(readable(rest.source), received)
