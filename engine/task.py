@@ -113,14 +113,19 @@ def warm() -> None:
     with _silence():
         for family in _loaded():
             _resolve(family.warm)()
+    _touches[:] = [_resolve(family.touch) for family in _loaded()]
     silence()
 
 
 def touch() -> None:
     """One tiny conversion: a spare's pages are its own before a customer's bytes arrive."""
     with _silence():
-        for family in _loaded():
-            _resolve(family.touch)()
+        for touched in _touches:
+            touched()
+
+
+# Of the families loaded here, found before the fork: to look at each family is a page fault.
+_touches: list[Callable[[], object]] = []
 
 
 def _loaded() -> list[Family]:

@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 
 from sandbox import spec, wire
-from sandbox.jail import descriptors, heap, landlock, privileges, probe, rlimits, syscalls
+from sandbox.jail import descriptors, forks, heap, landlock, privileges, probe, rlimits, syscalls
 from sandbox.jail.child import Entry, Touch, become_worker, sentence
 from sandbox.jail.confine import NAMES, STEPS, Jail, Refused, Where, confine, take
 
@@ -175,7 +175,7 @@ class Zygote:
             _report(self._control, spec.SpawnFailed(order.request, errno.EMFILE))
             return
         try:
-            pid = os.fork()
+            pid = forks.fork()
         except OSError as failure:
             _report(self._control, spec.SpawnFailed(order.request, failure.errno or 0))
             return

@@ -9,6 +9,7 @@ import errno
 import io
 import mmap
 import os
+import random
 import resource
 import socket
 import struct
@@ -177,6 +178,10 @@ def read_random(_: str, __: list[bytes]) -> Answer:
     return _got(len(os.read(_LEFT_OPEN[0], 16)))
 
 
+def draw_lots(_: str, __: list[bytes]) -> Answer:
+    return _got(random.getrandbits(64))
+
+
 def root_again(_: str, __: list[bytes]) -> Answer:
     os.setresuid(0, 0, 0)
     return _got(os.geteuid())
@@ -333,5 +338,6 @@ ACTIONS: dict[str, Action] = {
         thread, segfault, abort, forbidden_call, spin, burn, store, hang, hang_in_c, allocate,
         allocate_in_c, leave, fail, half_a_reply, garbage, boast, chatter, last_word, flood,
         hang_up_and_stay, linger, speak_for_the_zygote, descriptors, grow, read_random,
+        draw_lots,
     )
 }  # fmt: skip

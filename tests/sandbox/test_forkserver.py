@@ -58,6 +58,12 @@ async def test_a_worker_of_several_uses_announces_itself_again() -> None:
         assert (await worker.ended()).status == 0
 
 
+async def test_workers_of_one_zygote_draw_different_random_numbers() -> None:
+    async with zygote() as server:
+        drawn = {(await ask(server, "draw_lots")).header for _ in range(4)}
+        assert len(drawn) == 4
+
+
 async def test_spares_are_dismissed_by_closing_the_zygote() -> None:
     async with zygote() as server:
         spares = [await server.spawn() for _ in range(5)]
