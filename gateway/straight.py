@@ -8,10 +8,10 @@ be looked for, takes the way through memory (`gateway/intake.py`).
 from aiohttp import web
 
 from engine.passage import Intake as Receiving
+from engine.waiting import readable
 from gateway.errors import UploadCut
 from gateway.receiving import Body
 from gateway.uploads import Pace
-from engine.waiting import readable
 
 # What is announced to the worker at a time; its wire has a limit, and this is far below.
 PART_BYTES = 64 * 1024 * 1024

@@ -80,8 +80,8 @@ async def pour(source: int, pipe: int, most: int) -> int:
     """Move what a socket has, at most so many bytes, and say how many: 0 for none just now.
 
     Waits for room in the pipe, never for the socket. Raises BrokenPipeError, and
-    ConnectionResetError where the socket has come to its end. (The other way, a result from the pipe
-    into the socket, was tried: it moves page by page as the worker writes, and costs more.)
+    ConnectionResetError where the socket has come to its end. (The other way, a result from the
+    pipe into the socket, was tried: it moves page by page as the worker writes, and costs more.)
     """
     moved = turn = 0
     while moved < most:
