@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import olefile
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -187,6 +188,37 @@ def _of_xlsx(content: bytes) -> list[list[Any]]:
     return rows[1:]
 
 
+def _of_xls(content: bytes) -> list[list[Any]]:
+    """By hand, as [MS-XLS] says: enough for texts in one record, numbers and truths."""
+    stream = olefile.OleFileIO(io.BytesIO(content)).openstream("Workbook").read()
+    texts: list[str] = []
+    cells: dict[tuple[int, int], Any] = {}
+    at = 0
+    while at + 4 <= len(stream):  # what is left is the room up to the next sector
+        kind, size = struct.unpack_from("<2H", stream, at)
+        body, at = stream[at + 4 : at + 4 + size], at + 4 + size
+        if kind == 0xFC:
+            begin = 8
+            for _ in range(struct.unpack_from("<I", body, 4)[0]):
+                length, wide = struct.unpack_from("<HB", body, begin)
+                end = begin + 3 + length * (1 + wide)
+                texts.append(body[begin + 3 : end].decode("utf-16-le" if wide else "latin-1"))
+                begin = end
+        elif kind in {0xFD, 0x0203, 0x0205}:
+            place = struct.unpack_from("<2H", body)
+            cells[place] = {
+                0xFD: lambda body=body: texts[struct.unpack_from("<I", body, 6)[0]],
+                0x0203: lambda body=body: struct.unpack_from("<d", body, 6)[0],
+                0x0205: lambda body=body: body[6] == 1,
+            }[kind]()
+    rows = [
+        [cells.get((row, column)) for column in range(4)]
+        for row in range(1 + max(row for row, _ in cells))
+    ]
+    assert rows[0] == _NAMES
+    return rows[1:]
+
+
 def _of_ods(content: bytes) -> list[list[Any]]:
     parts = zipfile.ZipFile(io.BytesIO(content))
     assert parts.infolist()[0].filename == "mimetype"
@@ -326,6 +358,7 @@ _JUDGES: dict[str, Callable[[bytes], list[list[Any]]]] = {
     "toml": _of_toml,
     "xml": _of_xml,
     "xlsx": _of_xlsx,
+    "xls": _of_xls,
     "ods": _of_ods,
     "parquet": _of_parquet,
     "arrow": _of_arrow,

@@ -7,12 +7,14 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+import olefile
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.converters.data.compound import compound
 from tests.engine.own_converter import of_family
 
 convert = of_family("data")
@@ -88,7 +90,7 @@ def test_databases_hold_numbers_days_decimals_and_bytes(through: str, table: pa.
         assert row == wanted
 
 
-@pytest.mark.parametrize("through", ["xlsx", "ods"])
+@pytest.mark.parametrize("through", ["xlsx", "xls", "ods"])
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(table=_tables(("whole", "truth", "day", "moment", "word")))
 def test_spreadsheets_hold_whole_numbers_truth_days_and_words(
@@ -109,7 +111,7 @@ def test_spreadsheets_hold_whole_numbers_truth_days_and_words(
 @given(
     st.lists(st.floats(-1e300, 1e300).filter(lambda n: n == 0 or abs(n) > 1e-300),
              min_size=1, max_size=5),
-    st.sampled_from(["xlsx", "ods"]),
+    st.sampled_from(["xlsx", "xls", "ods"]),
 )  # fmt: skip
 def test_spreadsheets_hold_doubles_to_fifteen_digits(numbers: list[float], through: str) -> None:
     content = json.dumps([{"n": number} for number in numbers]).encode()
@@ -117,6 +119,44 @@ def test_spreadsheets_hold_doubles_to_fifteen_digits(numbers: list[float], throu
     back = json.loads(convert(book, through, "json").file)
     for row, number in zip(back, numbers, strict=True):
         assert math.isclose(float(row["n"]), number, rel_tol=1e-14, abs_tol=5e-324)
+
+
+def test_an_old_workbook_continues_long_texts_from_record_to_record() -> None:
+    # Around the size of a record, and with a letter of two bytes on each side of its border.
+    lengths = (0, 1, 4089, 4090, 8208, 8209, 8210, 8211, 8212, 8213, 8220, 16_430, 32_767)
+    rows = [["x" * size, "ä" * (size - 1) + "€", "漢" * size] for size in lengths if size]
+    content = json.dumps([["a", "b", "c"], *rows]).encode()
+    book = convert(content, "json", "xls").file
+    back = convert(book, "xls", "json", orient="values").file
+    assert json.loads(back) == [["a", "b", "c"], *rows]
+
+
+def test_an_old_workbook_has_all_sheets_of_a_new_one() -> None:
+    content = json.dumps({"first": [{"a": 1}], "söcond": [{"b": "x"}, {"b": None}]}).encode()
+    new = convert(content, "json", "xlsx", sheet="all").file
+    old = convert(new, "xlsx", "xls", sheet="all").file
+    for sheet in ("first", "söcond"):
+        options = {"sheet": sheet, "orient": "values"}
+        assert convert(old, "xls", "json", **options).file == (
+            convert(new, "xlsx", "json", **options).file
+        )
+
+
+@pytest.mark.parametrize("size", [0, 4095, 4097, 7_130_000, 7_200_000, 16_000_000])
+def test_a_compound_file_lists_its_sectors_however_many_there_are(size: int) -> None:
+    # From seven megabytes on the table of sectors needs a list of its own, then another.
+    stream = (bytes(range(251)) * (size // 251 + 1))[:size]
+    held = olefile.OleFileIO(compound("Workbook", stream), raise_defects=olefile.DEFECT_POTENTIAL)
+    assert held.openstream("Workbook").read().rstrip(b"\0") == stream.rstrip(b"\0")
+
+
+def test_an_old_workbook_says_what_it_cannot_hold() -> None:
+    long = convert(b"a\n" + b"1\n" * 65_536, "csv", "xls")
+    assert long.error == "TargetImpossible"
+    assert "65536 rows" in long.detail
+    assert not convert(b"a\n" + b"1\n" * 65_535, "csv", "xls").error
+    wide = convert(",".join(f"c{number}" for number in range(257)).encode() + b"\n", "csv", "xls")
+    assert "256 columns" in wide.detail
 
 
 @pytest.mark.parametrize("through", ["csv", "tsv"])

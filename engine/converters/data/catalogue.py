@@ -17,7 +17,7 @@ TREES = ("json", "ndjson", "yaml", "toml", "xml")
 COLUMNAR = ("parquet", "arrow", "orc", "avro")
 DATABASES = ("sqlite", "sql")
 SOURCES = (*TEXT_TABLES, *TREES, *SPREADSHEETS, *COLUMNAR, *DATABASES)
-TARGETS = (*TEXT_TABLES, *TREES, "xlsx", "ods", *COLUMNAR, *DATABASES, "html", "md")
+TARGETS = (*TEXT_TABLES, *TREES, "xlsx", "xls", "ods", *COLUMNAR, *DATABASES, "html", "md")
 
 Encoding = Literal[
     "auto", "utf-8", "utf-16", "windows-1250", "windows-1251", "windows-1252", "windows-1253",
@@ -256,8 +256,8 @@ class DataOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         str,
         Meta(
             max_length=60,
-            description="Name of the table in a SQLite, SQL, XLSX or ODS result. Absent: as in the"
-            " source, else data.",
+            description="Name of the table in a SQLite, SQL, XLSX, XLS or ODS result. Absent: as"
+            " in the source, else data.",
             examples=["invoices"],
         ),
     ] = ""
@@ -307,7 +307,7 @@ CONVERTERS: tuple[Converter, ...] = (
         family="data",
         title="Copy a spreadsheet's values into another, without formulas, formats and macros",
         sources=SPREADSHEETS,
-        targets=("xlsx", "ods"),
+        targets=("xlsx", "xls", "ods"),
         options=DataOptions,
         check=check_target,
         run=_RUN,

@@ -20,6 +20,7 @@ from engine.converters.data import (
     markup,
     ods,
     trees,
+    xls,
     xlsx,
     xmltree,
 )
@@ -71,6 +72,7 @@ _SINGLE: Mapping[str, Callable[[Table, Work, Notes], Buffer]] = {
 # Targets that hold several.
 _SEVERAL: Mapping[str, Callable[[Sequence[Table], Work, Notes], Buffer]] = {
     "xlsx": xlsx.write,
+    "xls": xls.write,
     "ods": ods.write,
     "sqlite": database.write_sqlite,
     "sql": database.write_sql,

@@ -33,7 +33,7 @@ OF_SOURCE: Mapping[str, frozenset[str]] = {
 
 # What a target must be.
 OF_TARGET: Mapping[str, frozenset[str]] = {
-    "titles": _DELIMITED | {"xlsx", "ods"},
+    "titles": _DELIMITED | {"xlsx", "xls", "ods"},
     "delimiter_out": frozenset({"csv"}),
     "encoding_out": _DELIMITED,
     "quote_out": _DELIMITED,
@@ -46,7 +46,7 @@ OF_TARGET: Mapping[str, frozenset[str]] = {
     "pretty": frozenset({"json", "xml"}),
     "root": frozenset({"xml"}),
     "row": frozenset({"xml"}),
-    "table": frozenset({"sqlite", "sql", "xlsx", "ods"}),
+    "table": frozenset({"sqlite", "sql", "xlsx", "xls", "ods"}),
     "dialect": frozenset({"sql"}),
     "compression": frozenset({"parquet", "arrow", "orc", "avro"}),
 }

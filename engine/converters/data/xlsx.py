@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import xlsxwriter
 
@@ -19,16 +19,13 @@ from engine.converters.data.words import is_finite, word_of
 from engine.errors import TargetImpossible, TargetTooLarge
 from engine.job import Buffer
 
-ROWS_MAX, COLUMNS_MAX = 1_048_576, 16_384
-# xlsxwriter takes 8 to 17 microseconds and 350 bytes a cell: half of a worker's CPU seconds.
-_CELLS_MAX = 2_000_000
 _TEXT_MAX = 32_767
 _EXACT = 10**15
 # Excel counts days from here and takes 1900 for a leap year.
 _FIRST_DAY = date(1900, 3, 1)
 _NAME_MAX = 31
 _WIDTH_ROWS, _WIDTH_MIN, _WIDTH_MAX = 100, 8, 60
-_FORMATS = {
+FORMATS = {
     datetime: "yyyy-mm-dd hh:mm:ss",
     date: "yyyy-mm-dd",
     time: "hh:mm:ss",
@@ -40,8 +37,25 @@ _BOOK = {
     "strings_to_urls": False,
     "strings_to_numbers": False,
     "nan_inf_to_errors": False,
-    "default_date_format": _FORMATS[datetime],
+    "default_date_format": FORMATS[datetime],
 }
+
+
+class Room(NamedTuple):
+    """What a format of workbooks holds."""
+
+    title: str
+    # One sheet.
+    rows: int
+    columns: int
+    # All sheets. xlsxwriter takes 8 to 17 microseconds and 350 bytes a cell: half of a worker's
+    # CPU seconds.
+    cells: int = 2_000_000
+    # Which other workbook holds more, as it is told.
+    larger: str = ""
+
+
+_ROOM = Room(title="XLSX", rows=1_048_576, columns=16_384)
 
 
 def write(tables: Sequence[Table], work: Work, notes: Notes) -> Buffer:
@@ -50,14 +64,14 @@ def write(tables: Sequence[Table], work: Work, notes: Notes) -> Buffer:
     book = xlsxwriter.Workbook(buffer, _BOOK)
     # Else the time of the conversion would make equal tables different files.
     book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC)})
-    formats = {kind: book.add_format({"num_format": code}) for kind, code in _FORMATS.items()}
+    formats = {kind: book.add_format({"num_format": code}) for kind, code in FORMATS.items()}
     heading = book.add_format({"bold": True})
     names = sheet_names([table.name for table in tables])
-    budget = _CELLS_MAX
+    budget = _ROOM.cells
     for name, table in zip(names, tables, strict=True):
         sheet = book.add_worksheet(name)
-        cells = _Cells(sheet, formats, notes)
-        budget = _fill(cells, table, heading, budget, titles=work.options.titles)
+        cells = Cells(sheet, formats, notes)
+        budget = fill(cells, table, heading, budget, titles=work.options.titles)
     book.close()
     return buffer.take()
 
@@ -78,17 +92,23 @@ def sheet_names(wanted: Iterable[str]) -> list[str]:
     return names
 
 
-def check_size(table: Table, row: int) -> None:
-    """Refuse what no spreadsheet holds. Raises TargetImpossible."""
-    if row >= ROWS_MAX or len(table.columns) > COLUMNS_MAX:
+def check_size(table: Table, row: int, room: Room = _ROOM) -> None:
+    """Refuse what the format does not hold. Raises TargetImpossible."""
+    if row >= room.rows or len(table.columns) > room.columns:
         raise TargetImpossible(
-            f"a sheet holds at most {ROWS_MAX} rows and {COLUMNS_MAX} columns; limit the rows, or"
-            " take a format without that limit, such as csv or parquet"
+            f"a sheet holds at most {room.rows} rows and {room.columns} columns; limit the rows, or"
+            f" take a format without that limit, such as {room.larger}csv or parquet"
         )
 
 
-def _fill(cells: "_Cells", table: Table, heading: Any, budget: int, *, titles: bool) -> int:
-    check_size(table, 0)
+def fill(
+    cells: "Cells", table: Table, heading: Any, budget: int, *, titles: bool, room: Room = _ROOM
+) -> int:
+    """Write one table, and give what is left of the budget of cells.
+
+    Raises TargetImpossible, TargetTooLarge.
+    """
+    check_size(table, 0, room)
     first = 0
     widths = [0] * len(table.columns)
     if titles and table.columns:
@@ -98,12 +118,12 @@ def _fill(cells: "_Cells", table: Table, heading: Any, budget: int, *, titles: b
         cells.sheet.freeze_panes(1, 0)
         first = 1
     for number, row in enumerate(table.rows(), start=first):
-        check_size(table, number)
+        check_size(table, number, room)
         budget -= len(row)
         if budget < 0:
             raise TargetTooLarge(
-                f"the workbook would have more than {_CELLS_MAX} cells, the limit for XLSX; limit"
-                " the rows or take csv or parquet"
+                f"the workbook would have more than {room.cells} cells, the limit for {room.title};"
+                " limit the rows or take csv or parquet"
             )
         cells.put(number, row)
         if number < _WIDTH_ROWS:
@@ -118,8 +138,8 @@ def _widen(widths: list[int], row: Row) -> None:
         widths[column] = max(widths[column], min(len(word_of(value)), _WIDTH_MAX))
 
 
-class _Cells:
-    """Puts values into one sheet, each as what it is."""
+class Cells:
+    """Puts values into one sheet of any workbook, each as what it is."""
 
     def __init__(self, sheet: Any, formats: dict[type, Any], notes: Notes) -> None:
         self.sheet = sheet
