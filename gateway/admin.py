@@ -140,5 +140,6 @@ class _UnixListener(Listener):
     async def open(self) -> None:
         await self._runner.setup()
         self._server = await asyncio.get_running_loop().create_unix_server(
-            self._connection, sock=self._sock, backlog=BACKLOG
+            self._taken, sock=self._sock, backlog=BACKLOG
         )
+        self._waiting = self._sock.dup()

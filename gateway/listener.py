@@ -3,14 +3,14 @@
 aiohttp's site classes are not used: the socket is bound before anything else starts, so that an
 occupied port is found out at once, and listens last, so that nobody waits for a service that does
 not come up. Closing it leaves the connections that are already open, and lets those in that the
-kernel has completed or begun (`last_callers.py`): their requests are answered like everybody's.
+kernel has completed or begun (`callers.py`): their requests are answered like everybody's.
 """
 
 import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import cast
 
 import structlog
@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.http import HttpRequestParser
 from aiohttp.web_request import BaseRequest
 
-from gateway import last_callers
+from gateway import callers
 from gateway.config import ServerConfig
 from gateway.errors import AddressInUse, ConfigError, RequestMalformed
 from gateway.middleware import common_headers
@@ -29,8 +29,8 @@ from ledger.conversion_id import new_conversion_id
 log = structlog.get_logger()
 
 # Connections that the kernel completes for us before we look: as many as it gives (Linux's own
-# net.core.somaxconn). All of them are taken at every turn of the loop, but in a crowd of 10,000 a
-# turn takes a second, and whoever finds no place tries again after seconds or is reset.
+# net.core.somaxconn). In a crowd a turn of the loop takes a second, and whoever finds no place
+# tries again after seconds or is reset.
 BACKLOG = 4096
 # A handshake that is under way ends within one way through the network; longer ways are rare. Much
 # less than the second after which those come back who were not let in.
@@ -103,7 +103,9 @@ class Listener:
         self._config = config
         self._runner = web.AppRunner(app, handler_cancellation=True)
         self._server: asyncio.Server | None = None
-        self._letting_in: asyncio.Task[None] | None = None
+        # The listening socket once more, for those whom the loop leaves waiting.
+        self._waiting: socket.socket | None = None
+        self._letting_in: set[asyncio.Task[None]] = set()
         self._leaving = asyncio.Event()
         self._scratch = Scratch()
 
@@ -112,49 +114,60 @@ class Listener:
         await self._runner.setup()
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                self._connection, sock=self._sock, backlog=BACKLOG
+                self._taken, sock=self._sock, backlog=BACKLOG
             )
         except OSError as error:
             raise _refused(self._config, error) from error
+        self._waiting = self._sock.dup()
 
     def stop_accepting(self) -> None:
         """Close the listening socket to all but those who have knocked; open connections go on."""
-        if self._server is None:
+        if self._server is None or self._waiting is None:
             return
-        last = self._sock.dup()
-        last_callers.let_nobody_new_knock(last)
+        callers.let_nobody_new_knock(self._waiting)
         self._server.close()
         self._server = None
-        self._letting_in = asyncio.create_task(self._let_last_in(last))
+        self._begin(self._let_last_in(self._waiting))
 
     async def close(self) -> None:
         """Close every connection. Whoever still works there should have been shown out before."""
         self.stop_accepting()
         self._leaving.set()
-        if self._letting_in is not None:
-            await self._letting_in
+        await asyncio.gather(*self._letting_in)
         if (manager := self._runner.server) is not None:
             await self._hear_out(manager)
             manager.pre_shutdown()
             await manager.shutdown(timeout=1.0)
         await self._runner.cleanup()
 
+    def _taken(self) -> Receiver:
+        """A connection that the loop took; it takes one a turn (libuv), so the others come here."""
+        if self._waiting is not None and (waiting := list(callers.waiting_at(self._waiting))):
+            self._begin(self._let_in(waiting))
+        return self._connection()
+
+    def _begin(self, letting_in: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(letting_in)
+        self._letting_in.add(task)
+        task.add_done_callback(self._letting_in.discard)
+
     async def _let_last_in(self, sock: socket.socket) -> None:
         """Let in who has knocked, now and when the last handshakes are over; close the socket."""
         with sock:
-            await self._let_in(sock)
+            await self._let_in(callers.waiting_at(sock))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HANDSHAKE_S):
                     await self._leaving.wait()
-            await self._let_in(sock)
+            await self._let_in(callers.waiting_at(sock))
 
-    async def _let_in(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        for caller in last_callers.waiting_at(sock):
-            try:
-                await loop.connect_accepted_socket(self._connection, caller)
-            except OSError:
-                caller.close()
+    async def _let_in(self, these: Iterable[socket.socket]) -> None:
+        await asyncio.gather(*map(self._connect, these))
+
+    async def _connect(self, caller: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._connection, caller)
+        except OSError:
+            caller.close()
 
     async def _hear_out(self, manager: web.Server) -> None:
         """Let everybody have an answer whose request is here, or on its way."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway import last_callers, listener, state
+from gateway import callers, listener, state
 from gateway.app import build
 from gateway.listener import Listener
 from tests.gateway.samples import picture
@@ -16,6 +16,8 @@ from tests.gateway.service import PATIENCE_S, Customer, Service, Wire, with_sett
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+# Of the loop: one hears of the socket, one connects, one has room to be late.
+FEW_TURNS = 4
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
 
 
@@ -28,6 +30,11 @@ class Stopping:
         self._sock = listener.bind(settings.server)
         self.port: int = self._sock.getsockname()[1]
         self.listener = Listener(self._sock, self._app, settings.server)
+
+    @property
+    def connections(self) -> int:
+        server = self.listener._runner.server
+        return len(server.connections) if server is not None else 0
 
     def begin(self) -> None:
         """Let nobody in from now on."""
@@ -75,6 +82,17 @@ async def heard(caller: socket.socket) -> bytes:
             said += piece
     caller.close()
     return said
+
+
+async def test_all_who_wait_in_the_kernel_are_let_in_at_once(service: Service) -> None:
+    async with opened_to(service) as stopping:
+        crowd = [stopping.knock(LIVEZ) for _ in range(40)]
+        for _ in range(FEW_TURNS):
+            await asyncio.sleep(0)
+        assert stopping.connections == len(crowd)
+        await stopping.end()
+    for caller in crowd:
+        assert (await heard(caller)).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_requests_that_wait_in_the_kernel_when_it_stops_are_answered(
@@ -135,11 +153,11 @@ async def test_a_socket_that_is_to_be_closed_completes_no_new_handshake() -> Non
     with socket.create_server(("127.0.0.1", 0)) as sock, socket.socket() as late:
         sock.setblocking(False)
         early = socket.create_connection(sock.getsockname())
-        last_callers.let_nobody_new_knock(sock)
+        callers.let_nobody_new_knock(sock)
         late.setblocking(False)
         with pytest.raises(BlockingIOError):
             late.connect(sock.getsockname())
-        found = list(last_callers.waiting_at(sock))
+        found = list(callers.waiting_at(sock))
         assert [one.getpeername() for one in found] == [early.getsockname()]
         # What the early one sends is no handshake.
         early.sendall(b"hello")

@@ -1,8 +1,10 @@
-"""Who has knocked when a listening socket is to be closed: connections that the kernel holds.
+"""Who waits at a listening socket: connections that the kernel has completed for us (listen(2)).
 
-The kernel shakes hands for us and lets callers wait (listen(2)). They have a connection then, and
-have sent their requests; closing the socket resets every one of them. So the socket first lets
-nobody new knock, and whoever has knocked is let in before it is closed.
+libuv takes one of them at each turn of the loop. Turns are long where thousands are served, so the
+others are taken by ourselves; otherwise 10,000 callers need 10,000 turns, and most are reset.
+
+Who waits has sent a request, and closing the socket resets all of them. So a socket that is to be
+closed first lets nobody new knock, and whoever has knocked is let in.
 
 Nobody new: a filter (socket(7), SO_ATTACH_FILTER) drops the first packet of a handshake and nothing
 else. Its sender tries again after a second (RFC 6298), at a socket that is gone or at another
