@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.engine import Engine, EngineConfig
 from engine.errors import EngineError
@@ -19,6 +19,7 @@ class Done(NamedTuple):
     detail: str
     warnings: tuple[str, ...]
     files: list[bytes]
+    worker: str = ""
 
     @property
     def file(self) -> bytes:
@@ -31,8 +32,8 @@ class Done(NamedTuple):
 class Office:
     """Real workers in their sandbox."""
 
-    def __init__(self, runner: asyncio.Runner, engine: Engine) -> None:
-        self._runner, self._engine = runner, engine
+    def __init__(self, runner: asyncio.Runner, engine: Engine, account: str = "") -> None:
+        self._runner, self._engine, self._account = runner, engine, account
 
     def convert(
         self, upload: bytes | str, target: str, *, source: str = "", **options: object
@@ -44,19 +45,21 @@ class Office:
         texts = {name: _as_query(value) for name, value in options.items()}
         try:
             job = Engine.plan(source, target, texts, [upload])
-            output = self._runner.run(self._engine.convert(job))
+            output = self._runner.run(self._engine.convert(job, account=self._account))
         except EngineError as error:
             return Done(type(error).__name__, str(error), (), [])
-        return Done("", "", output.warnings, [bytes(file) for file in output.files])
+        files = [bytes(file) for file in output.files]
+        return Done("", "", output.warnings, files, output.worker)
 
 
 @contextmanager
-def office() -> Iterator[Office]:
-    """Start the engine, and stop it."""
+def office(uses: int = 1) -> Iterator[Office]:
+    """Start the engine, and stop it. A worker serves one account `uses` times, or anybody once."""
+    kept: dict[str, Any] = {"policy": "per-account", "account_uses": uses} if uses > 1 else {}
     with asyncio.Runner() as runner:
-        engine = runner.run(Engine.start(EngineConfig(slots=1, started=("office",))))
+        engine = runner.run(Engine.start(EngineConfig(slots=1, started=("office",), **kept)))
         try:
-            yield Office(runner, engine)
+            yield Office(runner, engine, "one" if kept else "")
         finally:
             runner.run(engine.close())
 

@@ -84,6 +84,20 @@ def test_a_document_keeps_its_words_through_another_format(
     assert len(judges.page_sizes(pdf)) == len(judges.page_sizes(direct))
 
 
+def test_a_worker_that_is_kept_prints_one_document_after_another() -> None:
+    with office(uses=4) as kept:
+        done = [
+            kept.convert(name, "pdf")
+            for name in ("letter.docx", "deck.pptx", "sums.xlsx", "deck.pptx")
+        ]
+    words = [judges.words(one.file) for one in done]
+    assert "Plain words of page 2" in words[0]
+    assert "Slide number 3" in words[1]
+    assert "only here" in words[2]
+    assert words[3] == words[1]
+    assert len({one.worker for one in done}) == 1
+
+
 @pytest.mark.parametrize("name", ["shape.odg", "shape.emf", "shape.wmf"])
 def test_a_drawing_is_printed(lo: Office, name: str) -> None:
     pdf = lo.convert(name, "pdf").file

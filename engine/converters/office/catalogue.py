@@ -48,7 +48,7 @@ def _row(
             "options": options,
             "run": "engine.converters.office.convert:to_office",
             "default": True,
-            # A worker of this family starts in half a second and is used once.
+            # Even a small document takes a tenth of a second of a core.
             "credits": 2,
             **more,
         }
@@ -139,11 +139,11 @@ FAMILY = Family(
         "/var/lib/libreoffice",
         "/dev/urandom",
     ),
-    # Half a second on a quiet machine for a start, some seconds on one where everybody starts.
+    # A twentieth of a second on a quiet machine, seconds on one where everybody starts.
     spawn_max_s=20.0,
     # LibreOffice takes 700 MB of address space before its first document, most of it mapped files;
-    # the largest of 240 documents took 210 MB more. Its main thread, and those of its pool: a
-    # handful, and none of them is waited for by design.
+    # the largest of 240 documents took 210 MB more. Its threads are
+    # those of its pool, a handful, and none of them is waited for by design.
     limits=Limits(address_space_bytes=2048 * MIB, cpu_s=90, wall_s=120.0, threads=16),
     bounds=Bounds(),
 )

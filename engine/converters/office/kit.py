@@ -1,9 +1,10 @@
 """LibreOfficeKit: LibreOffice called as a library, by the part of its C interface that we need.
 
-Its documented way to start in two steps is what makes prewarmed workers cheap. `prepare` (their
-"preinit") loads every module, the configuration and the fonts, and leaves one thread, so it runs in
-the zygote; `start` (the "hook") starts the office's own main thread, so it runs in each worker, in
-10 ms instead of a second.
+It starts in the zygote, in two documented steps: `prepare` (their "preinit") loads every module,
+the configuration and the fonts, `start` (the "hook") the office itself. Told to be "unipoll"
+(`settings`), that makes no thread for its main loop but leaves it to the caller, who runs it on the
+only thread there is (`memfs/loop.c`). So workers are forked from an office that has opened, laid
+out and written documents before, and each is as warm as it.
 
 An office object and a document are pointers to a struct whose first member points to a table of
 functions. The tables below name those functions in the order of LibreOfficeKit.h, as far as the
@@ -39,6 +40,11 @@ class _OfficeCalls(ctypes.Structure):
         ("register_callback", _Unused),
         ("get_filter_types", _Unused),
         ("set_optional_features", CFUNCTYPE(None, c_void_p, c_ulonglong)),
+        ("set_document_password", _Unused),
+        ("get_version", _Unused),
+        ("run_macro", _Unused),
+        ("sign_document", _Unused),
+        ("run_loop", c_void_p),  # of the office, three functions: see `memfs/loop.c`
     ]
 
 
@@ -65,7 +71,7 @@ class Unwritable(Exception):
 
 
 class Kit:
-    """The library, loaded. `prepare`, fork, then `opened`, which starts the office if need be."""
+    """The library, loaded. `prepare`, `start`, fork, then `opened`."""
 
     def __init__(self) -> None:
         self._merged = ctypes.CDLL(MERGED)
@@ -74,24 +80,24 @@ class Kit:
         self._office = 0
 
     def prepare(self) -> None:
-        """Load all that can be loaded before the fork. Raises RuntimeError."""
+        """Load all that it consists of. Raises RuntimeError."""
         office = c_void_p()
         self._merged.lok_preinit_2.argtypes = (c_char_p, c_char_p, POINTER(c_void_p))
         if self._merged.lok_preinit_2(PROGRAM.encode(), _PROFILE, ctypes.byref(office)):
             raise RuntimeError("LibreOffice cannot be prepared")
 
     def start(self) -> None:
-        """Start the office in this process. Raises RuntimeError."""
+        """Start the office on the calling thread. Raises RuntimeError."""
         self._office = self._merged.libreofficekit_hook_2(PROGRAM.encode(), _PROFILE)
         if not self._office:
             raise RuntimeError("LibreOffice cannot be started")
+        if _loop_begin(self._calls.run_loop, self._office):
+            raise RuntimeError("LibreOffice's main loop cannot be started")
         self._calls.set_optional_features(self._office, _NO_TILED_ANNOTATIONS)
 
     @contextmanager
     def opened(self, path: str) -> Iterator["Document"]:
         """The document in this file. Raises Unreadable."""
-        if not self._office:  # a worker that somebody waited for touched nothing ahead
-            self.start()
         load = self._calls.document_load_with_options
         address = _guarded(load, self._office, f"file://{path}".encode(), _LOADING, b"")
         if not address:
@@ -101,6 +107,7 @@ class Kit:
         # Only where all went well: after a failure it is in no state to be called again. It gives
         # up here, too, with documents that it repaired; nobody misses what it leaves then.
         document.close()
+        _loop_turn()  # what it puts off until it has time
 
     @property
     def _calls(self) -> Any:
@@ -143,6 +150,9 @@ def _table(address: int, calls: type[ctypes.Structure]) -> Any:
 _guarded_call = CFUNCTYPE(
     c_void_p, c_void_p, c_void_p, c_char_p, c_char_p, c_char_p, POINTER(c_int)
 )(("guarded_call", ctypes.CDLL(None)))
+
+_loop_begin = CFUNCTYPE(c_int, c_void_p, c_void_p)(("loop_begin", ctypes.CDLL(None)))
+_loop_turn = CFUNCTYPE(c_int)(("loop_turn", ctypes.CDLL(None)))
 
 
 @functools.cache

@@ -80,6 +80,7 @@ def install() -> None:
         "FONTCONFIG_FILE": f"{ROOT}/fonts/fonts.conf",
         # Or it would leave a stamp among its own files.
         "UNO_SHARED_PACKAGES_CACHE": f"file://{ROOT}/profile/packages",
+        "SAL_LOK_OPTIONS": "unipoll",  # no thread for the main loop (`kit`)
         "HOME": ROOT,
         "TMPDIR": ROOT,
     }

@@ -1,4 +1,4 @@
-"""Load LibreOffice in the zygote as far as it goes with one thread, and start it in each spare."""
+"""Start LibreOffice in the zygote and have it print, so that every worker finds it warm."""
 
 import io
 import zipfile
@@ -44,19 +44,21 @@ _PARTS = {
 
 
 def warm() -> None:
-    """Load every module, the settings and the fonts. Raises RuntimeError without our library."""
+    """Start the office, and use once what a conversion uses. Raises RuntimeError."""
     if not store.is_loaded():
         raise RuntimeError("the library that keeps LibreOffice's files in memory is not loaded")
     settings.install()
     office = kit.kit()
     with store.holding():
         office.prepare()
+        office.start()
+        touch()
     _warm_examination()
     _warm_drawing()
 
 
 def touch() -> None:
-    """Print one word, for which the office starts: threads, pages, fonts are there then."""
+    """Print one word, for which the office finds its fonts, lays out and writes pages."""
     convert.to_pdf(
         Work(
             sources=("rtf",),
