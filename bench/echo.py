@@ -19,13 +19,16 @@ from bench.load import Client, Kind, closed_loop
 from bench.service import Service, running_service
 
 ECHO = """
+async def answer(request):
+    return web.Response(body=await request.read())
+"""
+BARE = """
 import sys, uvloop
 from aiohttp import web
-async def echo(request):
-    return web.Response(body=await request.read())
+{answer}
 async def main():
     app = web.Application(client_max_size=1 << 30)
-    app.router.add_post("/{tail:.*}", echo)
+    app.router.add_post("/{{tail:.*}}", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -38,10 +41,10 @@ uvloop.run(main())
 
 
 @asynccontextmanager
-async def echoing() -> AsyncIterator[Service]:
-    """The bare server, in a process of its own."""
+async def serving(answer: str) -> AsyncIterator[Service]:
+    """A bare server, in a process of its own. `answer` is the source of its one handler."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", ECHO, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", BARE.format(answer=answer)), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     port = int(await process.stdout.readline())
@@ -60,7 +63,7 @@ async def measure(rounds: int, seconds: float) -> None:
     }
     async with (
         running_service() as service,
-        echoing() as echo,
+        serving(ECHO) as echo,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
         print(f"{'upload':10} {'bytes':>8} {'gateway':>9} {'echo':>9} {'difference':>11}   CPU ms")

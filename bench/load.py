@@ -33,14 +33,6 @@ class Shot(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-class _Problem(msgspec.Struct):
-    code: str
-
-    @classmethod
-    def of(cls, body: bytes) -> str:
-        return msgspec.json.decode(body, type=cls).code
-
-
 class Kind(msgspec.Struct, frozen=True):
     """A request that is sent again and again."""
 
@@ -80,8 +72,11 @@ class Client:
                 self._url, data=self._body, headers=self._headers
             ) as answer:
                 body = await answer.read()
-                code = "" if answer.status == 200 else _Problem.of(body)
-                return Shot(answer.status, time.perf_counter() - begun, code)
+                seconds = time.perf_counter() - begun
+                problem = answer.content_type == "application/problem+json"
+                return Shot(
+                    answer.status, seconds, msgspec.json.decode(body)["code"] if problem else ""
+                )
         except (aiohttp.ClientError, TimeoutError) as error:
             return Shot(0, time.perf_counter() - begun, type(error).__name__)
 

@@ -3,21 +3,36 @@
 Capacity first, by a closed loop. Then requests arrive at 1, 2 and 10 times that rate, whatever
 becomes of them: goodput should stay at capacity, and who is refused should know at once. The
 line is short here (a quarter of a second's work), so that an overload is one.
+
+The clients run on the same cores, and nobody can refuse for nothing. How much of what is missing
+at 10 times is ours is therefore asked as well: the service gets its capacity, and a bare aiohttp
+server that does nothing but refuse gets the other nine tenths, from the same clients. The goodput
+then is the most that a service could have here whose refusals cost what aiohttp costs, and no more.
 """
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import time
+from collections import Counter
+from collections.abc import Awaitable
 
 import aiohttp
 
+from bench import cpu
+from bench.echo import serving
 from bench.load import Client, Shot, closed_loop, kinds, open_loop, percentile
-from bench.service import running_service
+from bench.service import Service, running_service
 
 # A waiting line of this many keeps two cores busy for about a quarter of a second of small jobs.
 WAITING_MAX = 32
+MOST = 10
+REFUSE = """
+async def answer(request):
+    return web.Response(status=503)
+"""
 
 
 async def measure(arguments: argparse.Namespace) -> None:
@@ -25,33 +40,47 @@ async def measure(arguments: argparse.Namespace) -> None:
     settings = {"EPHEMERA__ENGINE__WAITING_MAX": str(WAITING_MAX)}
     async with (
         running_service(arguments.url, arguments.key, settings=settings) as service,
+        serving(REFUSE) as bare,
         aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=60)
         ) as session,
     ):
-        send = Client(service, session, kinds()[arguments.kind]).send
+        kind, seconds = kinds()[arguments.kind], arguments.seconds
+        send, refuse = Client(service, session, kind).send, Client(bare, session, kind).send
         await closed_loop(send, 4, 2.0)
         begun = time.perf_counter()
-        shots = await closed_loop(send, 16, arguments.seconds)
+        shots = await closed_loop(send, 16, seconds)
         capacity = sum(shot.status == 200 for shot in shots) / (time.perf_counter() - begun)
         print(f"capacity with 16 clients: {capacity:.1f}/s\n")
-        for multiple in (1, 2, 10):
-            begun = time.perf_counter()
-            shots = await open_loop(send, multiple * capacity, arguments.seconds)
-            row(multiple, shots, capacity, time.perf_counter() - begun)
+        for _ in range(arguments.rounds):
+            for multiple in (1, 2, MOST):
+                asked = open_loop(send, multiple * capacity, seconds)
+                await row(f"{multiple:3}x", service, capacity, asked)
+            away = asyncio.create_task(open_loop(refuse, (MOST - 1) * capacity, seconds))
+            asked = open_loop(send, capacity, seconds)
+            await row(f" 1x, {MOST - 1}x at a bare server", service, capacity, asked)
+            await away
 
 
-def row(multiple: int, shots: list[Shot], capacity: float, seconds: float) -> None:
-    """Print what came of one rate."""
+async def row(label: str, service: Service, capacity: float, asked: Awaitable[list[Shot]]) -> None:
+    """Print what came of one rate, and who had the cores meanwhile."""
+    before = time.process_time(), cpu.own_cpu_s(service.pid)
+    begun = time.perf_counter()
+    shots = await asked
+    seconds = time.perf_counter() - begun
+    cores_s = seconds * len(os.sched_getaffinity(0))
+    clients = (time.process_time() - before[0]) / cores_s
+    gateway = (cpu.own_cpu_s(service.pid) - before[1]) / cores_s
     good = [shot.seconds for shot in shots if shot.status == 200]
     refused = [shot.seconds for shot in shots if shot.status in {429, 503}]
-    silent = len(shots) - len(good) - len(refused)
+    silent = Counter(shot.code for shot in shots if not shot.status)
     goodput = len(good) / seconds
     print(
-        f"{multiple:3}x  asked {len(shots) / seconds:7.1f}/s  goodput {goodput:7.1f}/s "
+        f"{label}  asked {len(shots) / seconds:7.1f}/s  goodput {goodput:7.1f}/s "
         f"= {goodput / capacity:4.2f} of capacity, p50 {ms(good, 0.5)} p99 {ms(good, 0.99)}; "
         f"refused {len(refused) / seconds:7.1f}/s in p50 {ms(refused, 0.5)} "
-        f"p99 {ms(refused, 0.99)}; unanswered {silent}",
+        f"p99 {ms(refused, 0.99)}; unanswered {dict(silent) or 0}; "
+        f"of the cores clients {clients:.2f}, gateway {gateway:.2f}",
         flush=True,
     )
 
@@ -65,10 +94,11 @@ def ms(values: list[float], share: float) -> str:
 
 
 def main(argv: list[str]) -> None:
-    """`python -m bench overload [--kind icon] [--seconds 6]`."""
+    """`python -m bench overload [--kind icon] [--seconds 6] [--rounds 1]`."""
     parser = argparse.ArgumentParser(prog="python -m bench overload", description=__doc__)
     parser.add_argument("--kind", default="web")
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--url")
     parser.add_argument("--key")
     asyncio.run(measure(parser.parse_args(argv)))
