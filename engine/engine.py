@@ -24,7 +24,7 @@ from engine.families import changed, pools
 from engine.job import Job, Output
 from engine.keep import Owner
 from engine.line import Line
-from engine.passage import Asker, Delivery, Intake, Passage
+from engine.passage import Asker, Delivery, Intake, Passage, asker_of
 from engine.pool import Pool
 from engine.progress import Progress
 from engine.shares import Demand, shares
@@ -87,9 +87,13 @@ class Engine:
         self._check_draining()
         self._line.check(account, family=family, weight=account_weight)
 
-    def has_receiver(self, account: str = "") -> bool:
-        """Whether `receive` has a place for this account now; else gather it and `convert`."""
-        return self._arrivals.has_place(account)
+    async def has_receiver(self, job: Job, *, account: str = "") -> bool:
+        """Whether `receive` has a place for this account, now or soon; else gather and `convert`.
+
+        Raises EngineBusy where it comes too late.
+        """
+        async with self._line.expecting(job.family):
+            return await self._arrivals.place_soon(account)
 
     async def convert(self, job: Job, *, account: str = "", account_weight: float = 1.0) -> Output:
         """Run a job and read its result into memory. Raises as `conversion` does."""
@@ -113,7 +117,7 @@ class Engine:
         Raises EngineBusy, EngineDraining, EngineUnavailable, or the failure of the conversion
         itself, from the block's end too.
         """
-        asker = self._asker(account, account_weight)
+        asker = asker_of(self._config, account, account_weight)
         async with self._conversion(job, progress, asker=asker) as delivery:
             yield delivery
 
@@ -131,9 +135,11 @@ class Engine:
         self._note_demand(job)
         limits = self._pools[job.family].limits
         room = min(ceiling, limits.input_bytes_max)
-        with self._arrivals.place(account) as arrived:
-            async with self._passage(job, self._asker(account, account_weight), [room]) as through:
-                yield Intake(through, self._line, limits.input_bytes_max, arrived)
+        with self._arrivals.place(account) as place:
+            async with self._passage(
+                job, asker_of(self._config, account, account_weight), [room]
+            ) as through:
+                yield Intake(through, self._line, limits.input_bytes_max, place)
 
     @asynccontextmanager
     async def batch(
@@ -299,19 +305,6 @@ class Engine:
         self._demand.arrived(job.family, now_s)
         if now_s - self._shared_s > SHARE_S:
             self._share()
-
-    def _asker(self, account: str, account_weight: float) -> Asker:
-        return Asker(account=account, weight=account_weight, owner=self._owner(account))
-
-    def _owner(self, account: str) -> Owner | None:
-        if self._config.policy != "per-account" or not account:
-            return None
-        return Owner(
-            policy="per-account",
-            name=account,
-            uses=self._config.account_uses,
-            kept_s=self._config.account_s,
-        )
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:

@@ -101,6 +101,23 @@ class Line:
             raise self._full(family)
 
     @asynccontextmanager
+    async def expecting(self, family: str) -> AsyncIterator[None]:
+        """Count one who will stand in this line when its file is here, and waits for that.
+
+        Raises EngineBusy after `wait_max_s`.
+        """
+        self._family(family).expected += 1
+        try:
+            async with asyncio.timeout(self._wait_max_s):
+                yield
+        except TimeoutError as error:
+            raise EngineBusy(
+                _WHY[TimeoutError], retry_after_s=self.retry_after_s(family)
+            ) from error
+        finally:
+            self._family(family).expected -= 1
+
+    @asynccontextmanager
     async def slot(
         self, account: str, *, family: str = "", weight: float = 1.0
     ) -> AsyncIterator[None]:
@@ -121,7 +138,7 @@ class Line:
 
     async def _wait(self, name: str, account: str, weight: float) -> None:
         family = self._family(name)
-        if family.waiting >= self._waiting_max and not family.make_room(account, weight):
+        if family.queued >= self._waiting_max and not family.make_room(account, weight):
             raise self._full(name)
         turn: Turn = asyncio.get_running_loop().create_future()
         family.enter(account, weight, turn)
@@ -175,7 +192,7 @@ class Line:
         return False
 
     def _settle(self, name: str) -> None:
-        if not self._families[name].waiting:
+        if not self._families[name].queued:
             self._turns.leave(name)
 
 
@@ -194,7 +211,9 @@ class _Family:
 
     def __init__(self) -> None:
         self.mean_s = FIRST_GUESS_S
-        self.waiting = 0
+        self.queued = 0
+        # Who will stand here when their files have arrived.
+        self.expected = 0
         self._seen = 0
         self._queues: dict[str, deque[Turn]] = {}
         self._weights: dict[str, float] = {}
@@ -205,12 +224,17 @@ class _Family:
         self._seen += 1
         self.mean_s += max(SMOOTHING, 1 / self._seen) * (took_s - self.mean_s)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait: in line, or for their place in a worker."""
+        return self.queued + self.expected
+
     def enter(self, account: str, weight: float, turn: Turn) -> None:
         """Stand in line behind the account's others."""
         self._queues.setdefault(account, deque()).append(turn)
         self._weights[account] = weight
         self._turns.join(account)
-        self.waiting += 1
+        self.queued += 1
 
     def leave(self, account: str, turn: Turn) -> None:
         """Give up; does nothing for one that was passed over already."""
@@ -247,7 +271,7 @@ class _Family:
         return True
 
     def _left(self, account: str) -> None:
-        self.waiting -= 1
+        self.queued -= 1
         if not self._queues[account]:
             del self._queues[account], self._weights[account]
             self._turns.leave(account)

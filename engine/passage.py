@@ -8,12 +8,14 @@ files are still with the worker, from where they are read at whatever pace their
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import structlog
 
 from engine import errors, planning
+from engine.arrivals import Place
+from engine.config import EngineConfig
 from engine.job import Bounds, Buffer, Job, Output, TaskRequest
 from engine.keep import Owner
 from engine.line import Line
@@ -39,6 +41,15 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     def isolation(self) -> str:
         """How far the worker is shared."""
         return self.owner.policy if self.owner else "per-conversion"
+
+
+def asker_of(config: EngineConfig, account: str, weight: float) -> Asker:
+    """Who wants it, and under which policy."""
+    owner = Owner(
+        policy="per-account", name=account, uses=config.account_uses, kept_s=config.account_s
+    )
+    shares = config.policy == "per-account" and account
+    return Asker(account=account, weight=weight, owner=owner if shares else None)
 
 
 class Delivery:
@@ -120,15 +131,12 @@ class Passage:
 class Intake:
     """A job whose one input is still arriving; its worker receives it, and waits."""
 
-    def __init__(
-        self, passage: Passage, line: Line, input_bytes_max: int, arrived: Callable[[], None]
-    ) -> None:
+    def __init__(self, passage: Passage, line: Line, input_bytes_max: int, place: Place) -> None:
         self._passage = passage
         self._line = line
         self._received = passage.job.input_bytes
         self._input_bytes_max = input_bytes_max
-        # Makes room for the next large file.
-        self._arrived = arrived
+        self._place = place
 
     @property
     def job(self) -> Job:
@@ -157,10 +165,11 @@ class Intake:
     async def convert(self, progress: Progress | None = None) -> Delivery:
         """Wait for a slot and convert: everything has arrived. Raises as `Engine.convert` does."""
         self._passage.end()
+        self._place.complete()
         asked_s = asyncio.get_running_loop().time()
         asker, family = self._passage.asker, self._passage.job.family
         async with self._line.slot(asker.account, family=family, weight=asker.weight):
-            self._arrived()
+            self._place.leave()
             return await self._passage.go(asked_s, progress)
 
 

@@ -134,14 +134,20 @@ async def _fetched(
 async def _arrived(request: web.Request, arrival: Arrival, wiper: Wiper) -> AsyncIterator[Intake]:
     config = request.app[state.SETTINGS].upload
     head = Gathering(min(arrival.announced or 0, config.stream_over_bytes))
-    account = str(request[state.CALLER].account_id)
-    place = partial(request.app[state.ENGINE].has_receiver, account)
+    plan = partial(_plan, request, arrival, head)
+    has_receiver = partial(
+        request.app[state.ENGINE].has_receiver, account=str(request[state.CALLER].account_id)
+    )
     try:
         async with aclosing(arrival.pieces):
-            if await _is_to_pass(config, arrival, head, place):
-                async with _passed_on(request, arrival, head) as intake:
-                    yield intake
-                return
+            if await _is_told(config, arrival, head):
+                if await has_receiver(job := plan()):
+                    async with _passed_on(request, arrival, head, job) as intake:
+                        yield intake
+                    return
+                head.expect(arrival.announced or 0)
+                async for piece in arrival.pieces:
+                    head.add(piece)
         file = Upload(body=head.whole(), name=arrival.name)
         yield await _gathered(request, [file], wiper)
     finally:
@@ -162,10 +168,8 @@ def _stored(file: StoredFile) -> Arrival:
     return Arrival(announced=file.bytes, name=file.name, pieces=file.pieces())
 
 
-async def _is_to_pass(
-    config: UploadConfig, arrival: Arrival, head: Gathering, place: Callable[[], bool]
-) -> bool:
-    """Gather until there is enough, and a place, to pass the rest on (True), or all of it."""
+async def _is_told(config: UploadConfig, arrival: Arrival, head: Gathering) -> bool:
+    """Gather until the head tells what it is and more is to come (True), or all of it."""
     announced = arrival.announced
     if announced is None:
         enough = max(config.stream_over_bytes, HEAD_BYTES)
@@ -176,19 +180,21 @@ async def _is_to_pass(
     async for piece in arrival.pieces:
         head.add(piece)
         if len(head) >= enough and sniff.told_by_head(head.view()):
-            if place():
-                return True
-            head.expect(announced or 0)
+            return True
     return False
+
+
+def _plan(request: web.Request, arrival: Arrival, head: Gathering) -> Job:
+    asked = request[state.ASKED]
+    plan = request.app[state.ENGINE].plan
+    return plan(asked.source, asked.target, asked.options, [head.view()], [arrival.name])
 
 
 @asynccontextmanager
 async def _passed_on(
-    request: web.Request, arrival: Arrival, head: Gathering
+    request: web.Request, arrival: Arrival, head: Gathering, job: Job
 ) -> AsyncIterator[Intake]:
     asked, engine = request[state.ASKED], request.app[state.ENGINE]
-    options, body = asked.options, [head.view()]
-    job = engine.plan(asked.source, asked.target, options, body, [arrival.name])
     received = hashlib.sha256() if asked.digests else None
     if received:
         received.update(head.view())

@@ -165,29 +165,31 @@ async def arriving(
 
 
 class Pace:
-    """A client's time: each piece moves the deadline, within the least rate and the total."""
+    """A client's time: each piece moves the deadline, within the least rate and the total.
+
+    Only what it keeps us waiting counts, not what we let it wait.
+    """
 
     def __init__(self, config: UploadConfig) -> None:
         self._config = config
         self._clock = asyncio.get_running_loop().time
-        self._start = self._clock()
+        self._spent_s = 0.0
 
     async def kept(self, piece: Awaitable[T], received: int) -> T:
         """The next piece, when so many bytes were received before. Raises UploadTooSlow."""
-        config = self._config
-        deadline = min(
-            self._clock() + config.stall_s,
-            self._start + config.rate_grace_s + received / config.rate_min_bytes_s,
-            self._start + config.total_s,
-        )
+        config, begun_s = self._config, self._clock()
+        least_s = config.rate_grace_s + received / config.rate_min_bytes_s
+        left_s = min(least_s, config.total_s) - self._spent_s
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(min(config.stall_s, left_s)):
                 return await piece
         except TimeoutError as error:
             raise UploadTooSlow(
                 "the upload stopped or became too slow; at least "
                 f"{config.rate_min_bytes_s} bytes a second are expected"
             ) from error
+        finally:
+            self._spent_s += self._clock() - begun_s
 
 
 async def read_parts(

@@ -83,13 +83,13 @@ async def test_a_result_that_waits_to_be_fetched_keeps_nobody_from_arriving(
 async def test_only_so_many_files_arrive_at_once(engine: Engine) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            assert engine.has_receiver()
+            assert await engine.has_receiver(job())
             await stack.enter_async_context(engine.receive(job(), ceiling=len(PHOTO)))
-        assert not engine.has_receiver()
+        assert not await engine.has_receiver(job())
         with pytest.raises(errors.EngineBusy) as busy:
             await stack.enter_async_context(engine.receive(job(), ceiling=len(PHOTO)))
         assert busy.value.retry_after_s >= 1
-    assert engine.has_receiver()
+    assert await engine.has_receiver(job())
 
 
 async def test_a_file_that_grows_beyond_its_family_is_refused(engine: Engine) -> None:

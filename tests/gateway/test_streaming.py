@@ -279,6 +279,51 @@ async def test_when_enough_files_arrive_the_next_is_gathered_and_converted_as_we
     assert await streaming.kinds(customer) == ["consumption"] * 2
 
 
+async def test_behind_a_file_that_waits_for_its_slot_the_next_waits_with_its_client(
+    streaming: Service, customer: Customer
+) -> None:
+    engine = streaming.engine
+    arrivals, engine._arrivals = engine._arrivals, Arrivals(places=2, account_places=1)
+    engine.pause()
+    try:
+        converting = [
+            asyncio.ensure_future(streaming.convert("bmp/png", BODY, customer)) for _ in range(3)
+        ]
+        await until(lambda: engine.status().waiting == 3)
+        assert (running(streaming), len(engine._arrivals)) == (1, 1)
+        engine.resume()
+        replies = await asyncio.gather(*converting)
+    finally:
+        engine.resume()
+        engine._arrivals = arrivals
+    assert [opened(reply.body).size for reply in replies] == [(1000, 700)] * 3
+    assert await streaming.kinds(customer) == ["consumption"] * 3
+
+
+async def test_who_waits_for_a_place_counts_as_one_who_waits_and_gives_up_like_one(
+    service: Service, customer: Customer
+) -> None:
+    line = service.engine._line
+    waits = line._wait_max_s
+    async with passing_all(service) as streaming:
+        engine = streaming.engine
+        arrivals, engine._arrivals = engine._arrivals, Arrivals(places=2, account_places=1)
+        engine.pause()
+        try:
+            first = asyncio.ensure_future(streaming.convert("bmp/png", BODY, customer))
+            await until(lambda: engine.status().waiting == 1)
+            line._wait_max_s = 0.05
+            reply = await streaming.convert("bmp/png", BODY, customer)
+            assert (reply.status, reply.json["code"]) == (503, "busy")
+            assert int(reply.headers["Retry-After"]) >= 1
+        finally:
+            line._wait_max_s = waits
+            engine.resume()
+            engine._arrivals = arrivals
+        assert (await first).status == 200
+    assert await service.kinds(customer) == ["consumption"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
