@@ -23,7 +23,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "tomli_w",
         "xlsxwriter",
     ),
-    "document": ("lxml", "pillow", "pypandoc_binary", "python-oxmsg", "typst"),
+    "document": ("lxml", "olefile", "pillow", "pypandoc_binary", "python-oxmsg", "typst"),
     "archive": ("inflate64", "py7zr", "pycryptodomex", "pyppmd", "zstandard"),
     "image": (
         "blurhash",

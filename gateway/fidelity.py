@@ -28,7 +28,7 @@ FIDELITY: Mapping[str, Tier] = {
             *("pdf.bookmarks", "pdf.set_bookmarks", "pdf.fields", "pdf.fill", "pdf.sanitise"),
             *("pdf.extract_images", "pdf.inspect", "signing.sign", "signing.signatures"),
             *("data.convert", "archive.repack", "archive.list", "archive.pack"),
-            *("archive.extract", "media.info", "document.compare"),
+            *("archive.extract", "media.info", "document.compare", "document.metadata"),
             *("misc.font-info", "misc.calendar", "misc.calendar-from-data", "misc.contacts"),
             *("misc.contacts-from-data", "misc.places-from-table", "misc.subtitles-from-json"),
             "solid.measure",

@@ -33,6 +33,7 @@ OWNERS = {
     "ctypes": (
         "sandbox/", "engine/converters/office/", "engine/converters/pdf/",
         "engine/converters/mapped.py", "engine/converters/typefaces.py",
+        "engine/converters/raster/libjxl.py",
     ),
     "cyclopts": ("gateway/",),
     "cykooz_resizer": ("engine/converters/raster/",),
@@ -50,7 +51,9 @@ OWNERS = {
     "mozjpeg_lossless_optimization": ("engine/converters/image/",),
     "msoffcrypto": ("engine/converters/data/", "engine/converters/office/"),
     "numpy": ("engine/converters/raster/", "engine/converters/solid/"),
-    "olefile": ("engine/converters/data/", "engine/converters/office/"),
+    "olefile": (
+        "engine/converters/data/", "engine/converters/document/", "engine/converters/office/",
+    ),
     "oxipng": ("engine/converters/photo/",),
     "oxmsg": ("engine/converters/document/",),
     "pdf_oxide": ("engine/converters/pdf/content/",),

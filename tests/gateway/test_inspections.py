@@ -43,6 +43,15 @@ async def test_a_document_tells_its_pages_and_an_animation_its_frames(
     assert (told["frames"], told["width"]) == (5, 64)
 
 
+async def test_office_documents_tell_their_pages_and_who_wrote_them(
+    service: Service, customer: Customer
+) -> None:
+    told = (await inspect(service, sample("office/deck.pptx"), customer)).json
+    assert (told["pages"], told["details"]["slides"], told["credits"]) == (3, 3, 1)
+    told = (await inspect(service, sample("document/suite.odt"), customer)).json
+    assert (told["pages"], told["details"]["title"]) == (1, "Fixture")
+
+
 async def test_an_encrypted_document_is_said_to_be_one_for_nothing_and_opened_by_its_password(
     service: Service, customer: Customer
 ) -> None:

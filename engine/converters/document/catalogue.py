@@ -13,6 +13,7 @@ from engine.converters.document.options import (
     CompileOptions,
     MailOptions,
     MailPagesOptions,
+    NoOptions,
     RestructureOptions,
     TypesetOptions,
 )
@@ -21,6 +22,12 @@ from engine.job import Bounds
 from sandbox.limits import MIB, Limits
 
 MAIL = ("eml", "msg")
+# Whose properties stand in a part of their own, and can be read without reading the document.
+DESCRIBED = (
+    *("docx", "xlsx", "xlsb", "pptx", "vsdx"),
+    *("odt", "ods", "odp", "odg", "epub"),
+    *("doc", "xls", "ppt", "vsd", "pub"),
+)
 # Slides are drawings: their texts, set one after another, are not what anybody means by a PDF.
 # typst source has a converter of its own.
 _SET_ON_PAGES = tuple(name for name in SOURCES if name not in {"pptx", "typst"})
@@ -145,11 +152,20 @@ CONVERTERS: tuple[Converter, ...] = (
         run="engine.converters.document.typeset:mail",
         default=True,
     ),
+    Converter(
+        name="document.metadata",
+        family="document",
+        title="Say what an office document or a book tells about itself",
+        sources=DESCRIBED,
+        targets=("json",),
+        options=NoOptions,
+        run="engine.converters.document.describing:metadata",
+    ),
 )
 
 FAMILY = Family(
     name="document",
-    needs=("PIL", "lxml", "oxmsg", "pypandoc", "typst"),
+    needs=("PIL", "lxml", "olefile", "oxmsg", "pypandoc", "typst"),
     preload=("engine.task", "engine.converters.document.warm"),
     warm="engine.converters.document.warm:warm",
     touch="engine.converters.document.warm:touch",

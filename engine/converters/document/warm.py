@@ -11,12 +11,14 @@ import io
 import zipfile
 from encodings.aliases import aliases
 
+import msgspec
 from PIL import Image
 
 from engine.converter import Work
 from engine.converters.document import (
     catalogue,
     convert,
+    describing,
     letters,
     options,
     pictures,
@@ -34,7 +36,7 @@ _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _MAIN = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"
 
 # Imported here so that preloading this module loads every implementation.
-__all__ = ["catalogue", "compare", "convert", "sieve", "touch", "typeset", "warm"]
+__all__ = ["catalogue", "compare", "convert", "describing", "sieve", "touch", "typeset", "warm"]
 
 _KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 # What mail, ZIP directories (cp437) and markup may say that their text is in; looked up by name, so
@@ -68,6 +70,7 @@ def warm() -> None:
         sources=("docx", "docx"), target="docx", inputs=pair, options=options, bounds=Bounds()
     )
     compare.compare(work)
+    describing.metadata(msgspec.structs.replace(work, target="json", inputs=pair[:1]))
 
 
 def touch() -> None:
