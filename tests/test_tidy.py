@@ -33,7 +33,7 @@ OWNERS = {
     "ctypes": (
         "sandbox/", "engine/converters/office/", "engine/converters/pdf/",
         "engine/converters/mapped.py", "engine/converters/typefaces.py",
-        "engine/converters/raster/libjxl.py",
+        "engine/converters/raster/libjxl.py", "engine/converters/raster/jxl_",
     ),
     "cyclopts": ("gateway/",),
     "cykooz_resizer": ("engine/converters/raster/",),

@@ -4,13 +4,14 @@ import io
 import json
 import struct
 
+import brotli
 import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageOps, ImageSequence, ImageStat
 
 from engine.converters.photo.catalogue import DECODED, ENCODED, RAW
-from engine.converters.raster import libjxl
+from engine.converters.raster import jxl_encoder
 from engine.converters.raster.formats import SOURCES, TARGETS
 from engine.registry import converter_for
 from tests.engine.calls import convert, sample
@@ -112,6 +113,23 @@ def test_kept_metadata_stands_in_boxes_of_its_own_and_comes_back() -> None:
     assert b"Camera Works" not in stripped
 
 
+def test_packed_metadata_of_a_jpeg_xl_is_unpacked_but_not_without_end() -> None:
+    # As cjxl writes it by default (ISO 18181-2, 9.4: brob).
+    made = convert(sample("photo.jpg"), "jpeg", "jxl", metadata="keep").file
+    boxes = _boxes(made)
+
+    def packed(content: bytes) -> bytes:
+        body = b"Exif" + brotli.compress(content, quality=1)
+        box = struct.pack(">I4s", len(body) + 8, b"brob") + body
+        return made[:32] + box + made[made.index(b"jxlc") - 4 :]
+
+    told = json.loads(convert(packed(boxes[b"Exif"]), "jxl", "json").file)
+    assert told["exif"]["Make"] == "Ephemera Camera Works"
+    bomb = json.loads(convert(packed(boxes[b"Exif"] + bytes(1 << 23)), "jxl", "json").file)
+    assert "exif" not in bomb
+    assert (bomb["width"], bomb["height"]) == (told["width"], told["height"])
+
+
 def test_a_jpeg_is_packed_without_loss_and_restored_bit_by_bit() -> None:
     packed = convert(sample("photo.jpg"), "jpeg", "jxl", lossless=True, metadata="keep").file
     assert len(packed) < len(sample("photo.jpg"))
@@ -186,8 +204,8 @@ def test_a_jpeg_xl_holds_the_profile_of_its_colours(quality: dict[str, object]) 
 
 def test_a_frame_that_is_shown_for_years_goes_into_a_gif() -> None:
     frames = [np.asarray(_truth()), 255 - np.asarray(_truth())]
-    manner = libjxl.Manner(distance=None, effort=1, icc=None, plays=4_000_000_000)
-    moving = libjxl.encode(frames, [4_000_000_000, 50], manner, 1_000_000)
+    manner = jxl_encoder.Manner(distance=None, effort=1, icc=None, plays=4_000_000_000)
+    moving = jxl_encoder.encode(frames, [4_000_000_000, 50], manner, 1_000_000)
     made = Image.open(io.BytesIO(convert(moving, "jxl", "gif").file))
     assert [frame.info["duration"] for frame in ImageSequence.Iterator(made)] == [655_350, 50]
 

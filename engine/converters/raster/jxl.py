@@ -14,7 +14,7 @@ from PIL import Image
 
 from engine.converters.colour import opened_profile
 from engine.converters.opening import check_pixels, open_image, reading
-from engine.converters.raster import libjxl
+from engine.converters.raster import jxl_decoder, jxl_encoder
 from engine.converters.raster.arrays import to_array, to_image
 from engine.converters.raster.encode import Picture
 from engine.converters.raster.numbers import np
@@ -22,6 +22,7 @@ from engine.converters.raster.options import ImageOptions
 from engine.converters.raster.sources import Source
 from engine.errors import SourceUnreadable, TargetImpossible, TargetTooLarge
 from engine.job import Bounds, Buffer
+from sandbox.limits import MIB
 
 # libjxl's own distance for what JPEG calls a quality: 85 looks like JPEG 90 at half the size.
 _QUALITY = 85
@@ -33,6 +34,8 @@ _CODESTREAM = b"\xff\x0a"
 _BOX_HEADER = 8
 # What a GIF can say: nobody who waits longer, or counts further, will tell the difference.
 _SHOWN_MAX_MS, _PLAYS_MAX = 655_350, 65_535
+# What tells of the picture, and how much of it is read.
+_TELLING, _TELLING_MAX = (b"Exif", b"xml "), 4 * MIB
 _ORIENTATION = 0x0112
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 
@@ -53,14 +56,15 @@ def open_jxl(data: Buffer, name: str, bounds: Bounds) -> Source:
     warnings: list[str] = []
     content = bytes(data)
     with reading(name):
-        boxes = dict(_boxes(content))
-        header = read_header(boxes[b"jxlc"])
+        header = read_header(dict(_boxes(content))[b"jxlc"])
     check_pixels(header.size, bounds)
     film = _Film(content, warnings)
     with reading(name):
         image = film.at(0)
-        image.info |= dict(_described(boxes))
-        frames = libjxl.count(content, bounds.frames_max + 1) if header.animated else 1
+        if content.startswith(_CONTAINER):
+            boxes = jxl_decoder.boxes(content, _TELLING, _TELLING_MAX)
+            image.info |= dict(_described(boxes))
+        frames = jxl_decoder.count(content, bounds.frames_max + 1) if header.animated else 1
     if frames == 1:
         film.close()
     return Source(name=name, first=image, count=frames, at=film.at, warnings=tuple(warnings))
@@ -71,7 +75,7 @@ class _Film:
 
     def __init__(self, content: bytes, warnings: list[str]) -> None:
         self._content, self._warnings = content, warnings
-        self._next, self._frames = 0, libjxl.frames(content)
+        self._next, self._frames = 0, jxl_decoder.frames(content)
         self._last: tuple[int, Image.Image] | None = None
 
     def at(self, index: int) -> Image.Image:
@@ -80,7 +84,7 @@ class _Film:
             return self._last[1]
         if index != self._next:
             self.close()
-            self._frames = libjxl.frames(self._content, index)
+            self._frames = jxl_decoder.frames(self._content, index)
         frame = next(self._frames, None)
         if frame is None:
             raise ValueError("there is no such frame")
@@ -100,7 +104,7 @@ class _Film:
         self._frames.close()
 
 
-def _eight_bits(frame: libjxl.Frame, warnings: list[str]) -> "np.ndarray[Any, Any]":
+def _eight_bits(frame: jxl_decoder.Frame, warnings: list[str]) -> "np.ndarray[Any, Any]":
     """Floating-point numbers that have their curve already as bytes; all else as it is."""
     if frame.linear or not np.issubdtype(frame.pixels.dtype, np.floating):
         return frame.pixels
@@ -110,7 +114,7 @@ def _eight_bits(frame: libjxl.Frame, warnings: list[str]) -> "np.ndarray[Any, An
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes by name, a partial codestream put together. Raises ValueError."""
+    """The codestream by the name of its box, put together of its parts. Raises ValueError."""
     if data.startswith(_CODESTREAM):
         yield b"jxlc", data
         return
@@ -128,7 +132,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             raise ValueError("a box that ends before it begins")
         if kind == b"jxlp":
             parts += data[begin + 4 : end]
-        elif kind in {b"jxlc", b"Exif", b"xml "}:
+        elif kind == b"jxlc":
             yield kind, data[begin:end]
         at = end
     if parts:
@@ -239,7 +243,7 @@ def encode_jxl(picture: Picture, _target: str, options: ImageOptions, bytes_max:
     """
     large = picture.pixels > _LARGE_PIXELS
     icc = picture.icc if picture.icc and opened_profile(picture.icc) else None
-    manner = libjxl.Manner(
+    manner = jxl_encoder.Manner(
         distance=None if options.lossless else _distance(options.quality or _QUALITY),
         effort=options.effort or (_EFFORT_LARGE if large else _EFFORT),
         icc=icc,
@@ -247,7 +251,7 @@ def encode_jxl(picture: Picture, _target: str, options: ImageOptions, bytes_max:
     )
     frames = [to_array(frame) for frame in picture.frames]
     try:
-        codestream = libjxl.encode(frames, picture.seen_ms, manner, bytes_max)
+        codestream = jxl_encoder.encode(frames, picture.seen_ms, manner, bytes_max)
     except ValueError as error:
         hint = "; leave icc at srgb: its colour profile may be the reason" if icc else ""
         raise TargetImpossible(f"this image cannot be written as JPEG XL{hint}") from error
