@@ -36,6 +36,15 @@ import struct
 from collections.abc import Sequence
 
 from sandbox.jail.descriptors import PROGRAM
+from sandbox.jail.packet_filter import (
+    AND,
+    AT_LEAST,
+    EQUAL,
+    LOAD,
+    RETURN,
+    Instruction,
+    search,
+)
 from sandbox.jail.syscalls import number, syscall
 
 ALLOWED = (
@@ -118,17 +127,15 @@ _KILL = 0x80000000  # SECCOMP_RET_KILL_PROCESS
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 
-# Operations of the packet filter machine: load a word, compare the accumulator, mask it, return.
-_LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 # Where seccomp_data keeps the number, the machine, and the low words of the arguments.
 _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16
 
 _MODE_FILTER = 1
 # If the pid is the own one go on, else to the refusal at the end.
 _PID_JUMPS = (0, 3)
+# Its place is written over by `Filter.load`; no pid is this one.
+_OWN_PID = (EQUAL, *_PID_JUMPS, 0xFFFFFFFF)
 _INSTRUCTION = struct.Struct("<HBBI")
-
-Instruction = tuple[int, int, int, int]
 
 
 class Filter:
@@ -158,7 +165,7 @@ class Filter:
 
     def load(self) -> None:
         """Filter this process for good. Needs no_new_privs. Raises OSError."""
-        _INSTRUCTION.pack_into(self._code, self._pid_at * 8, _EQUAL, *_PID_JUMPS, os.getpid())
+        _INSTRUCTION.pack_into(self._code, self._pid_at * 8, EQUAL, *_PID_JUMPS, os.getpid())
         syscall("seccomp", _MODE_FILTER, 0, self._header)
 
 
@@ -170,9 +177,9 @@ def load_for_program() -> None:
     machine = platform.machine()
     _, header = _loadable(
         [
-            (_LOAD, 0, 0, _NUMBER),
+            (LOAD, 0, 0, _NUMBER),
             *_when("clone", machine, _threads_only()),
-            (_RETURN, 0, 0, _ALLOW),
+            (RETURN, 0, 0, _ALLOW),
         ]
     )
     syscall("seccomp", _MODE_FILTER, 0, header)
@@ -195,35 +202,40 @@ def assemble(
     if refused := NEVER.intersection(calls):
         raise ValueError(f"no family may be granted {', '.join(sorted(refused))}")
     made = [
-        (_LOAD, 0, 0, _MACHINE),
-        (_EQUAL, 1, 0, _ARCHITECTURES[machine]),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NUMBER),
-        (_AT_LEAST, 0, 1, _X32),
-        (_RETURN, 0, 0, _KILL),
+        (LOAD, 0, 0, _MACHINE),
+        (EQUAL, 1, 0, _ARCHITECTURES[machine]),
+        (RETURN, 0, 0, _KILL),
+        (LOAD, 0, 0, _NUMBER),
+        (AT_LEAST, 0, 1, _X32),
+        (RETURN, 0, 0, _KILL),
     ]
+    # What is said of a call first holds: a grant comes before a refusal.
+    verdicts: dict[str, list[Instruction]] = {}
     for name in (*ALLOWED, *calls, *WITH_PROGRAM * program, *WITH_READS * reads):
-        made += _when(name, machine, [(_RETURN, 0, 0, _ALLOW)])
+        verdicts.setdefault(name, [(RETURN, 0, 0, _ALLOW)])
     memory = [*_executable(from_files=reads), *(_anonymous_shared() if shares else ())]
-    made += _when("mmap", machine, [*memory, *_private_memory()])
-    made += _when("mprotect", machine, [*_never_executable(), (_RETURN, 0, 0, _ALLOW)])
-    made += _when("clone", machine, _clone(threads=threads, forks=program))
-    # Behind the comparison of the number and the load of the first argument.
-    pid_at = len(made) + 2
-    made += _when("tgkill", machine, _abort_of_self())
+    verdicts.setdefault("mmap", [*memory, *_private_memory()])
+    verdicts.setdefault("mprotect", [*_never_executable(), (RETURN, 0, 0, _ALLOW)])
+    verdicts.setdefault("clone", _clone(threads=threads, forks=program))
+    verdicts.setdefault("tgkill", _abort_of_self())
     for granted, rows in (
         (program, _PROGRAM_ROWS),
         (reads, _READ_ROWS),
         (pairs, _PAIR_ROWS),
     ):
         for name, tests in rows if granted else ():
-            made += _when(name, machine, [*tests, (_RETURN, 0, 0, _ALLOW)])
+            verdicts.setdefault(name, [*tests, (RETURN, 0, 0, _ALLOW)])
     answers = (_PROGRAM_ANSWERS.items() if program else ()), REFUSED.items()
     for error, names in itertools.chain(*answers):
         for name in names:
-            made += _when(name, machine, [(_RETURN, 0, 0, _ERRNO | error)])
-    made.append((_RETURN, 0, 0, _KILL))
-    return made, pid_at
+            verdicts.setdefault(name, [(RETURN, 0, 0, _ERRNO | error)])
+    numbered = {
+        called: then
+        for name, then in verdicts.items()
+        if (called := number(name, machine)) is not None
+    }
+    made += search(sorted(numbered.items()), otherwise=(RETURN, 0, 0, _KILL))
+    return made, made.index(_OWN_PID)
 
 
 def _loadable(
@@ -240,38 +252,38 @@ def _loadable(
 def _when(name: str, machine: str, then: list[Instruction]) -> list[Instruction]:
     """Run `then`, which must return, if the call is this one; nothing where there is no such."""
     called = number(name, machine)
-    return [] if called is None else [(_EQUAL, 0, len(then), called), *then]
+    return [] if called is None else [(EQUAL, 0, len(then), called), *then]
 
 
 def _low_word(argument: int) -> Instruction:
-    return (_LOAD, 0, 0, _ARGUMENTS + 8 * argument)
+    return (LOAD, 0, 0, _ARGUMENTS + 8 * argument)
 
 
 def _never_executable() -> list[Instruction]:
     return [
         _low_word(2),
-        (_AND, 0, 0, _PROT_EXEC),
-        (_EQUAL, 1, 0, 0),
-        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
+        (AND, 0, 0, _PROT_EXEC),
+        (EQUAL, 1, 0, 0),
+        (RETURN, 0, 0, _ERRNO | errno.EACCES),
     ]
 
 
 def _anonymous_shared() -> list[Instruction]:
     return [
         _low_word(3),
-        (_AND, 0, 0, _MAP_TYPE | _MAP_ANONYMOUS),
-        (_EQUAL, 0, 1, _MAP_SHARED | _MAP_ANONYMOUS),
-        (_RETURN, 0, 0, _ALLOW),
+        (AND, 0, 0, _MAP_TYPE | _MAP_ANONYMOUS),
+        (EQUAL, 0, 1, _MAP_SHARED | _MAP_ANONYMOUS),
+        (RETURN, 0, 0, _ALLOW),
     ]
 
 
 def _private_memory() -> list[Instruction]:
     return [
         _low_word(3),
-        (_AND, 0, 0, _MAP_TYPE),
-        (_EQUAL, 0, 1, _MAP_PRIVATE),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
+        (AND, 0, 0, _MAP_TYPE),
+        (EQUAL, 0, 1, _MAP_PRIVATE),
+        (RETURN, 0, 0, _ALLOW),
+        (RETURN, 0, 0, _ERRNO | errno.EACCES),
     ]
 
 
@@ -281,30 +293,30 @@ def _executable(*, from_files: bool) -> list[Instruction]:
         return _never_executable()
     return [
         _low_word(2),
-        (_AND, 0, 0, _PROT_EXEC | _PROT_WRITE),
-        (_EQUAL, 0, 1, _PROT_EXEC | _PROT_WRITE),
-        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
-        (_AND, 0, 0, _PROT_EXEC),
-        (_EQUAL, 4, 0, 0),
+        (AND, 0, 0, _PROT_EXEC | _PROT_WRITE),
+        (EQUAL, 0, 1, _PROT_EXEC | _PROT_WRITE),
+        (RETURN, 0, 0, _ERRNO | errno.EACCES),
+        (AND, 0, 0, _PROT_EXEC),
+        (EQUAL, 4, 0, 0),
         _low_word(3),
-        (_AND, 0, 0, _MAP_ANONYMOUS),
-        (_EQUAL, 1, 0, 0),
-        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
+        (AND, 0, 0, _MAP_ANONYMOUS),
+        (EQUAL, 1, 0, 0),
+        (RETURN, 0, 0, _ERRNO | errno.EACCES),
     ]
 
 
 def _clone(*, threads: bool, forks: bool) -> list[Instruction]:
-    fork = [_low_word(0), (_EQUAL, 0, 1, _CLONE_FORK), (_RETURN, 0, 0, _ALLOW)] if forks else []
-    return [*fork, *(_threads_only() if threads else [(_RETURN, 0, 0, _ERRNO | errno.EPERM)])]
+    fork = [_low_word(0), (EQUAL, 0, 1, _CLONE_FORK), (RETURN, 0, 0, _ALLOW)] if forks else []
+    return [*fork, *(_threads_only() if threads else [(RETURN, 0, 0, _ERRNO | errno.EPERM)])]
 
 
 def _threads_only() -> list[Instruction]:
     return [
         _low_word(0),
-        (_AND, 0, 0, _CLONE_THREAD),
-        (_EQUAL, 0, 1, _CLONE_THREAD),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+        (AND, 0, 0, _CLONE_THREAD),
+        (EQUAL, 0, 1, _CLONE_THREAD),
+        (RETURN, 0, 0, _ALLOW),
+        (RETURN, 0, 0, _ERRNO | errno.EPERM),
     ]
 
 
@@ -312,10 +324,10 @@ def _equal(
     argument: int, value: int, error: int, *, mask: int = 0xFFFFFFFF, high: bool = False
 ) -> list[Instruction]:
     return [
-        (_LOAD, 0, 0, _ARGUMENTS + 8 * argument + 4 * high),
-        (_AND, 0, 0, mask),
-        (_EQUAL, 1, 0, value),
-        (_RETURN, 0, 0, _ERRNO | error),
+        (LOAD, 0, 0, _ARGUMENTS + 8 * argument + 4 * high),
+        (AND, 0, 0, mask),
+        (EQUAL, 1, 0, value),
+        (RETURN, 0, 0, _ERRNO | error),
     ]
 
 
@@ -327,9 +339,9 @@ def _null(argument: int, error: int) -> list[Instruction]:
 def _reading(argument: int) -> list[Instruction]:
     return [
         _low_word(argument),
-        (_AND, 0, 0, _OPEN_BEYOND_READING),
-        (_EQUAL, 1, 0, 0),
-        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
+        (AND, 0, 0, _OPEN_BEYOND_READING),
+        (EQUAL, 1, 0, 0),
+        (RETURN, 0, 0, _ERRNO | errno.EACCES),
     ]
 
 
@@ -368,9 +380,9 @@ _READ_ROWS = (("open", _reading(1)), ("openat", _reading(2)))
 def _abort_of_self() -> list[Instruction]:
     return [
         _low_word(0),
-        (_EQUAL, *_PID_JUMPS, 0),  # the pid, written by `Filter.load`
+        _OWN_PID,
         _low_word(2),
-        (_EQUAL, 0, 1, _SIGABRT),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+        (EQUAL, 0, 1, _SIGABRT),
+        (RETURN, 0, 0, _ALLOW),
+        (RETURN, 0, 0, _ERRNO | errno.EPERM),
     ]

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from sandbox.jail.descriptors import PROGRAM
+from sandbox.jail.packet_filter import RETURN, search
 from sandbox.jail.seccomp import (
     ALLOWED,
     INSPECTED,
@@ -256,3 +257,9 @@ def test_a_program_reads_its_own_limits_and_changes_none(machine: str) -> None:
     assert named(machine, "prlimit64", 0, 7, 99, 0, grant="program") == errno.EPERM
     assert named(machine, "prlimit64", 1, 7, 0, 99, grant="program") == errno.EPERM
     assert named(machine, "prlimit64", 0, 7, 1 << 32, 0, grant="program") == errno.EPERM
+
+
+def test_more_calls_than_a_jump_can_cross_are_refused_and_not_filtered_wrongly() -> None:
+    verdicts = [(call, [(RETURN, 0, 0, call)]) for call in range(300)]
+    with pytest.raises(ValueError, match="beyond what a jump can cross"):
+        search(verdicts, otherwise=(RETURN, 0, 0, 0))
