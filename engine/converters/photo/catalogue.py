@@ -15,8 +15,8 @@ RAW = ("dng", "cr2", "cr3", "nef", "arw", "raf", "rw2", "orf", "pef")
 # What only this family decodes, and what only it encodes.
 # HEIC is read and not written. Of the HEVC encoders that may be had as a wheel or from Debian 12,
 # x265 is the only one for pictures, and under the GPL: pillow-heif's wheel and libheif hold it.
-# kvazaar (BSD) is packaged by neither; libde265's encoder (LGPL) is an experiment. AVIF is what we
-# write in its place: smaller, and free.
+# kvazaar (BSD) is packaged by neither; libde265's encoder (LGPL) is an experiment. AVIF is what is
+# written in its place.
 DECODED = ("heic", "jxl", "qoi", "jxr")
 ENCODED = ("jxl", "qoi")
 
