@@ -11,6 +11,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Coroutine, Iterable
+from itertools import islice
 from typing import cast
 
 import structlog
@@ -106,6 +107,8 @@ class Listener:
         # The listening socket once more, for those whom the loop leaves waiting.
         self._waiting: socket.socket | None = None
         self._letting_in: set[asyncio.Task[None]] = set()
+        # Of those who were let in, how many are no connections yet.
+        self._coming = 0
         self._leaving = asyncio.Event()
         self._scratch = Scratch()
 
@@ -141,10 +144,21 @@ class Listener:
         await self._runner.cleanup()
 
     def _taken(self) -> Receiver:
-        """A connection that the loop took; it takes one a turn (libuv), so the others come here."""
-        if self._waiting is not None and (waiting := list(callers.waiting_at(self._waiting))):
-            self._begin(self._let_in(waiting))
+        """A connection that the loop took; it takes one a turn (libuv), so the others come here.
+
+        As many as there are places for: the kernel's queue is better than being let in and dropped.
+        """
+        if self._waiting is not None:
+            places = islice(callers.waiting_at(self._waiting), self._places())
+            if waiting := list(places):
+                self._begin(self._let_in(waiting))
         return self._connection()
+
+    def _places(self) -> int:
+        """How many more connections there may be beside the one that is being made."""
+        manager = cast("web.Server", self._runner.server)
+        here = len(manager.connections) + self._coming + 1
+        return max(0, self._config.connections_max - here)
 
     def _begin(self, letting_in: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(letting_in)
@@ -161,13 +175,17 @@ class Listener:
             await self._let_in(callers.waiting_at(sock))
 
     async def _let_in(self, these: Iterable[socket.socket]) -> None:
-        await asyncio.gather(*map(self._connect, these))
+        coming = list(these)
+        self._coming += len(coming)
+        await asyncio.gather(*map(self._connect, coming))
 
     async def _connect(self, caller: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(self._connection, caller)
         except OSError:
             caller.close()
+        finally:
+            self._coming -= 1
 
     async def _hear_out(self, manager: web.Server) -> None:
         """Let everybody have an answer whose request is here, or on its way."""

@@ -18,14 +18,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Of the loop: one hears of the socket, one connects, one has room to be late.
 FEW_TURNS = 4
+# Enough for connections that were made to be seen to end.
+MANY_TURNS = 20
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
 
 
 class Stopping:
     """A service of its own that listens, and is stopped as a signal would stop it."""
 
-    def __init__(self, service: Service) -> None:
-        settings = with_settings()
+    def __init__(self, service: Service, **server: int) -> None:
+        settings = with_settings(server=server)
         self._app = build(settings, service.engine, service.ledger)
         self._sock = listener.bind(settings.server)
         self.port: int = self._sock.getsockname()[1]
@@ -57,8 +59,8 @@ class Stopping:
 
 
 @asynccontextmanager
-async def opened_to(service: Service) -> AsyncIterator[Stopping]:
-    stopping = Stopping(service)
+async def opened_to(service: Service, **server: int) -> AsyncIterator[Stopping]:
+    stopping = Stopping(service, **server)
     await stopping.listener.open()
     try:
         yield stopping
@@ -72,6 +74,16 @@ def upload(customer: Customer) -> bytes:
         f"Authorization: Bearer {customer.key}\r\nContent-Length: {len(picture())}\r\n\r\n"
     )
     return head.encode() + picture()
+
+
+def is_dropped(caller: socket.socket) -> bool:
+    try:
+        caller.recv(1)
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        pass
+    return True
 
 
 async def heard(caller: socket.socket) -> bytes:
@@ -93,6 +105,18 @@ async def test_all_who_wait_in_the_kernel_are_let_in_at_once(service: Service) -
         await stopping.end()
     for caller in crowd:
         assert (await heard(caller)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_who_finds_no_place_is_not_let_in_to_be_dropped(service: Service) -> None:
+    async with opened_to(service, connections_max=10) as stopping:
+        crowd = [stopping.knock(b"") for _ in range(100)]
+        for _ in range(MANY_TURNS):
+            await asyncio.sleep(0)
+        dropped = sum(is_dropped(caller) for caller in crowd)
+    # One a turn is the loop's own doing.
+    assert dropped <= MANY_TURNS
+    for caller in crowd:
+        caller.close()
 
 
 async def test_requests_that_wait_in_the_kernel_when_it_stops_are_answered(
