@@ -99,9 +99,8 @@ class Step(NamedTuple):
 
 def confine(jail: Jail, where: Where) -> None:
     """Take this process's steps in order. Raises Refused for one that the level needs."""
-    for step in STEPS:
-        if step.where is where:
-            take(jail, step)
+    for step in _OF_PROCESS[where]:
+        take(jail, step)
 
 
 def take(jail: Jail, step: Step) -> None:
@@ -213,3 +212,4 @@ STEPS = (
     Step("filter", Where.WORKER, "floor", _filter, _SECCOMP),
 )  # fmt: skip
 NAMES = frozenset(step.name for step in STEPS)
+_OF_PROCESS = {where: tuple(step for step in STEPS if step.where is where) for where in Where}

@@ -50,11 +50,16 @@ def out_of_the_way(descriptor: int) -> int:
 
 def take_pipes(up: int, down: int) -> None:
     """Make these two UP and DOWN."""
-    # Either may have the other's number, or its own already, which dup3 refuses.
-    moved = [(out_of_the_way(pipe), place) for pipe, place in ((up, UP), (down, DOWN))]
-    for pipe, place in moved:
-        os.dup2(pipe, place, inheritable=False)
-        os.close(pipe)
+    if (up, down) == (DOWN, UP):
+        up = os.dup(up)  # a third number: both places are taken
+    # Whoever stands in the other's place leaves it first.
+    moves = ((down, DOWN), (up, UP)) if down == UP else ((up, UP), (down, DOWN))
+    for pipe, place in moves:
+        if pipe == place:  # which dup3 refuses
+            os.set_inheritable(pipe, False)
+        else:
+            os.dup2(pipe, place, inheritable=False)
+            os.close(pipe)
 
 
 @contextlib.contextmanager

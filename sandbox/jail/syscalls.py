@@ -207,6 +207,7 @@ _TABLE: dict[str, tuple[int | None, int | None]] = {
     "writev": (20, 66),
 }
 _MACHINES = ("x86_64", "aarch64")
+_MACHINE = platform.machine()
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.syscall.restype = ctypes.c_long
@@ -219,7 +220,7 @@ def number(name: str, machine: str | None = None) -> int | None:
 
     Raises OSError(ENOSYS) on a machine the table does not know.
     """
-    machine = machine or platform.machine()
+    machine = machine or _MACHINE
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"no system call table for {machine}")
     return _TABLE[name][_MACHINES.index(machine)]
@@ -227,17 +228,25 @@ def number(name: str, machine: str | None = None) -> int | None:
 
 def syscall(name: str, *arguments: Argument) -> int:
     """Make one system call; integers are passed as longs, None as NULL. Raises OSError."""
+    result = attempt(name, *arguments)
+    if result < 0:
+        raise OSError(-result, os.strerror(-result), name)
+    return result
+
+
+def attempt(name: str, *arguments: Argument) -> int:
+    """The same, but an error is returned, negative, as the kernel itself does it.
+
+    A worker attacks itself before it serves: an exception for each refusal was a quarter of that.
+    """
     called = number(name)
     if called is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
+        return -errno.ENOSYS
     words = [
         ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments
     ]
     result = int(_LIBC.syscall(ctypes.c_long(called), *words))
-    if result == -1:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), name)
-    return result
+    return -ctypes.get_errno() if result == -1 else result
 
 
 def prctl(option: int, argument: int = 0) -> int:
