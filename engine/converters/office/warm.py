@@ -1,7 +1,9 @@
 """Start LibreOffice in the zygote and have it print, so that every worker finds it warm."""
 
 import io
+import time
 import zipfile
+from pathlib import Path
 
 import pikepdf
 from msoffcrypto.format import doc97, ooxml, ppt97, xls97
@@ -16,6 +18,8 @@ from engine.job import Bounds, Buffer
 # msoffcrypto imports the one that it needs when it needs it.
 LOADED = (doc97, ooxml, ppt97, xls97)
 
+# What takes longer is no thread on its way out, and the zygote refuses to start with it.
+_THREADS_END_WITHIN_S = 5.0
 _TOUCHSTONE = b"{\\rtf1 warm}"
 _SECRET = "warm"  # noqa: S105  # protects nothing
 # As little as msoffcrypto takes for a document; and a name that is not ASCII.
@@ -52,9 +56,12 @@ def warm() -> None:
     with store.holding():
         office.prepare()
         office.start()
+        # Nothing in OpenDocument: to look for signatures the office would execute gpg here, where
+        # it still could.
         touch()
     _warm_examination()
     _warm_drawing()
+    _let_threads_end()
 
 
 def touch() -> None:
@@ -68,6 +75,13 @@ def touch() -> None:
             bounds=Bounds(),
         )
     )
+
+
+def _let_threads_end() -> None:
+    """Printing had threads; the kernel still counts one for a moment after it was joined."""
+    latest = time.monotonic() + _THREADS_END_WITHIN_S
+    while len(list(Path("/proc/self/task").iterdir())) > 1 and time.monotonic() < latest:
+        time.sleep(0.001)
 
 
 def _warm_examination() -> None:
