@@ -16,7 +16,7 @@ A slot is handed over, never released and re-taken, so nobody can overtake betwe
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -215,7 +215,8 @@ class _Family:
         # Who will stand here when their files have arrived.
         self.expected = 0
         self._seen = 0
-        self._queues: dict[str, deque[Turn]] = {}
+        # Ordered, and any turn is found and taken out at once: ten thousand may give up together.
+        self._queues: dict[str, OrderedDict[Turn, None]] = {}
         self._weights: dict[str, float] = {}
         self._turns = Turns()
 
@@ -231,7 +232,7 @@ class _Family:
 
     def enter(self, account: str, weight: float, turn: Turn) -> None:
         """Stand in line behind the account's others."""
-        self._queues.setdefault(account, deque()).append(turn)
+        self._queues.setdefault(account, OrderedDict())[turn] = None
         self._weights[account] = weight
         self._turns.join(account)
         self.queued += 1
@@ -239,13 +240,13 @@ class _Family:
     def leave(self, account: str, turn: Turn) -> None:
         """Give up; does nothing for one that was passed over already."""
         if turn in self._queues.get(account, ()):
-            self._queues[account].remove(turn)
+            del self._queues[account][turn]
             self._left(account)
 
     def next(self) -> Turn:
         """Take out whoever is next. There must be one."""
         account = self._turns.next()
-        turn = self._queues[account].popleft()
+        turn, _ = self._queues[account].popitem(last=False)
         self._turns.served(account, 1 / self._weights[account])
         self._left(account)
         return turn
@@ -264,7 +265,7 @@ class _Family:
         greedy = self.greedy(account, weight)
         if greedy is None:
             return False
-        turn = self._queues[greedy].pop()
+        turn, _ = self._queues[greedy].popitem()
         self._left(greedy)
         if not turn.done():
             turn.set_exception(_Displaced())
