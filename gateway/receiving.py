@@ -269,6 +269,7 @@ class Framer:
         if self._body is None or not isinstance(self._body[0], _Sized) or count > self.left:
             raise RuntimeError("more was taken than the body has left")
         self._body[0].left -= count
+        self._body[1].total_bytes += count
         self._end_body()
 
     def _head_end(self, arrived: memoryview) -> int:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from ledger.requests.record import Wanted
-from tests.gateway.samples import picture
+from tests.gateway.samples import bitmap, picture
 from tests.gateway.service import PATIENCE_S, Customer, Service, listening
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -59,6 +59,16 @@ async def test_requests_are_listed_with_what_they_cost_and_without_names(
         0,
     )
     assert "holiday" not in msgspec.json.encode([question, failed, converted]).decode()
+
+
+async def test_an_upload_that_goes_past_the_gateway_is_counted_whole(
+    service: Service, customer: Customer
+) -> None:
+    body = bitmap()
+    await service.convert("bmp/png", body, customer)
+    await _recorded(service, customer, 1)
+    (converted,) = await _records(service, customer)
+    assert (converted["status"], converted["bytes_in"]) == (200, len(body))
 
 
 async def test_filters_narrow_the_list_down(service: Service, customer: Customer) -> None:

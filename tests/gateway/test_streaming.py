@@ -1,7 +1,6 @@
 """Large uploads pass through while they arrive, results while they are fetched: nothing is lost."""
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,20 +18,12 @@ from gateway.receipt_keys import ReceiptKeys
 from gateway.receipts import PublicKey, checked, digest
 from gateway.stages import Stage
 from sandbox.host.worker import Worker
-from tests.gateway.samples import document, noise, opened, picture, pixel_bomb
+from tests.gateway.samples import bitmap, document, noise, opened, picture, pixel_bomb
 from tests.gateway.service import Customer, Reply, Service, Wire, listening, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WINDOW = 4096
-
-
-def bitmap(width: int = 1000, height: int = 700) -> bytes:
-    """A black picture of three bytes a pixel: large, and quick to make."""
-    row = (width * 3 + 3) // 4 * 4
-    head = struct.pack("<2sIHHI", b"BM", 54 + row * height, 0, 0, 54)
-    facts = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, row * height, 0, 0, 0, 0)
-    return head + facts + bytes(row * height)
 
 
 BODY = bitmap()
