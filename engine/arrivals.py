@@ -8,7 +8,7 @@ nobody can tell when that will be, and the caller takes another way.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from engine.errors import EngineBusy
@@ -64,13 +64,13 @@ class Arrivals:
             turn += 1
         return True
 
-    def check(self, account: str, retry_after_s: float) -> None:
+    def check(self, account: str, retry_after_s: Callable[[], float]) -> None:
         """Raise EngineBusy where there is no place."""
         if not self.has_place(account):
             raise EngineBusy(
                 f"{len(self)} large files arrive already, {self._by_account[account]} of them of "
                 "this account, and that is the limit; try again when one is through",
-                retry_after_s=retry_after_s,
+                retry_after_s=retry_after_s(),
             )
 
     @contextmanager

@@ -131,7 +131,7 @@ class Engine:
         when too many arrive already, SourceTooLarge, and what `conversion` does.
         """
         self._check_draining()
-        self._arrivals.check(account, self._line.retry_after_s(job.family))
+        self._arrivals.check(account, partial(self._line.retry_after_s, job.family))
         self._note_demand(job)
         limits = self._pools[job.family].limits
         room = min(ceiling, limits.input_bytes_max)

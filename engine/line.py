@@ -167,7 +167,10 @@ class Line:
         )
 
     def _family(self, name: str) -> "_Family":
-        return self._families.setdefault(name, _Family())
+        family = self._families.get(name)
+        if family is None:
+            family = self._families[name] = _Family()
+        return family
 
     def _start_waiting(self) -> None:
         while self._free > 0 and self._hand_over():
