@@ -69,12 +69,20 @@ async def test_a_reference_of_goodwill_is_for_one_conversion(
         await ledger.accounts.goodwill(account.id, second, 1, "blurred", "ticket 2")
 
 
+# A day counts as ended an hour after midnight; until then the one before it is the last.
+ON_THE_DAY_BEFORE_YESTERDAY = """
+    update credits.entry set created_at =
+        date_trunc('day', (now() - interval '1 hour') at time zone 'UTC') at time zone 'UTC'
+        - interval '36 hours'
+"""
+
+
 async def test_days_that_ended_are_sealed_once_and_verified(
     ledger: Ledger, account: Account, books: asyncpg.Connection
 ) -> None:
     await settled(ledger, account)
     assert await ledger.upkeep.seal() == []
-    await age(books, "update credits.entry set created_at = created_at - interval '2 days'")
+    await age(books, ON_THE_DAY_BEFORE_YESTERDAY)
     first = await ledger.upkeep.seal()
     assert [(seal.entries, seal.total) for seal in first] == [(2, 90), (0, 0)]
     assert await ledger.upkeep.seal() == []
@@ -98,7 +106,7 @@ async def test_a_seal_finds_what_no_other_guard_could(
     ledger: Ledger, account: Account, books: asyncpg.Connection, forgery: str
 ) -> None:
     await settled(ledger, account)
-    await age(books, "update credits.entry set created_at = created_at - interval '2 days'")
+    await age(books, ON_THE_DAY_BEFORE_YESTERDAY)
     await ledger.upkeep.seal()
     assert await ledger.upkeep.broken_seals() == []
     await age(books, forgery)
