@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from engine.job import Buffer
+from engine.memory import untouched
 from engine.wiping import wipe
 
 # The usual small upload fits; an announced size costs at most this much before a byte of it came.
@@ -16,8 +17,8 @@ class Gathering:
     """A file that grows from pieces; a `bytearray` that grows moves, and leaves a copy behind."""
 
     def __init__(self, expected: int) -> None:
-        """`expected` bytes are likely; more may come."""
-        self._room = bytearray(min(max(expected, _LEAST_BYTES), _MOST_BYTES_AT_ONCE))
+        """`expected` bytes are likely; more may come. Room that is not needed costs nothing."""
+        self._room = untouched(min(max(expected, _LEAST_BYTES), _MOST_BYTES_AT_ONCE))
         self._filled = 0
 
     def __len__(self) -> int:
@@ -44,21 +45,25 @@ class Gathering:
         """What is here, where it lies. Nothing can be added while somebody has the view."""
         return memoryview(self._room)[: self._filled]
 
+    def complete(self) -> None:
+        """Nothing more is likely: let go of the room that is left."""
+        del self._room[self._filled :]
+
     def whole(self) -> bytearray:
         """The file. Nothing can be added any more; whoever takes it wipes it."""
+        self.complete()
         whole, self._room = self._room, bytearray()
-        del whole[self._filled :]
         return whole
 
     def wipe(self) -> None:
         """Forget what was gathered and not taken."""
-        wipe(self._room)
+        wipe(memoryview(self._room)[: self._filled])
 
     def _move(self, size: int) -> None:
-        larger = bytearray(size)
+        larger = untouched(size)
         with memoryview(self._room) as old, memoryview(larger) as new:
             new[: self._filled] = old[: self._filled]
-        wipe(self._room)
+        self.wipe()
         self._room = larger
 
 

@@ -41,10 +41,11 @@ def without_metadata(picture: bytes, orientation: bytes, *, icc: bool = True) ->
 
 
 def stripped(picture: bytes, orientation: bytes, *, icc: bool = True) -> Stripped | None:
-    """The same with its husk."""
+    """The same with its husk. A picture that has no metadata is given back as it is."""
     names = (_JFIF, _ICC, _ADOBE) if icc else (_JFIF, _ADOBE)
-    kept = [picture[:2], orientation]
-    husk = [picture[:2]]
+    view = memoryview(picture)  # slices of it are no copies
+    kept = [view[:2], memoryview(orientation)]
+    husk = [view[:2]]
     at, scanned = 2, False
     while at + 2 <= len(picture) and picture[at] == 0xFF:  # noqa: PLR2004  # every marker begins so
         marker = picture[at + 1]
@@ -52,8 +53,9 @@ def stripped(picture: bytes, orientation: bytes, *, icc: bool = True) -> Strippe
             at += 1
             continue
         if marker == _END_OF_IMAGE:
-            end_of_image = picture[at : at + 2]
-            return Stripped(b"".join([*kept, end_of_image]), b"".join([*husk, end_of_image]))
+            kept.append(view[at : at + 2])
+            husk.append(view[at : at + 2])
+            return Stripped(_joined(kept, picture), b"".join(husk))
         if at + 4 > len(picture):
             break
         head = end = at + 2 + struct.unpack_from(">H", picture, at + 2)[0]
@@ -62,11 +64,18 @@ def stripped(picture: bytes, orientation: bytes, *, icc: bool = True) -> Strippe
             found = _NEXT_MARKER.search(picture, end)
             end = found.start() if found else len(picture)
         if _belongs(picture, at, marker, names):
-            kept.append(picture[at:end])
-            husk.append(picture[at:head])
+            kept.append(view[at:end])
+            husk.append(view[at:head])
         at = end
     # An end that is missing is no harm to what was decoded whole.
-    return Stripped(b"".join(kept), None) if scanned and at >= len(picture) else None
+    whole = scanned and at >= len(picture)
+    return Stripped(_joined(kept, picture), None) if whole else None
+
+
+def _joined(kept: list[memoryview], picture: bytes) -> bytes:
+    """The parts of the picture that are kept, which may be all of it."""
+    is_all = sum(map(len, kept)) == len(picture) and not kept[1]
+    return picture if is_all else b"".join(kept)
 
 
 def _belongs(picture: bytes, at: int, marker: int, names: tuple[tuple[int, bytes], ...]) -> bool:

@@ -54,6 +54,9 @@ _TURNS = frozenset({1, 3, 6, 8})
 _SIDEWAYS = frozenset({6, 8})
 _ORIENTATION = 0x0112
 
+# What a page takes beside its picture, without a colour profile.
+_PAGE_BYTES = 2048
+
 # PDF units; what readers accept as the side of a page (ISO 32000-1, annex C).
 _SIDE_MIN, _SIDE_MAX = 3.0, 14_400.0
 
@@ -92,12 +95,39 @@ def read_sheets(work: Work, warnings: list[str]) -> list[Sheet]:
     return sheets
 
 
-def compose(sheets: list[Sheet], arrangement: Arrangement, bounds: Bounds) -> bytes:
+class _Book:
+    """Takes what img2pdf writes into memory that is laid out once.
+
+    A BytesIO moves whenever it grows, and fresh memory is what this conversion costs most.
+    """
+
+    def __init__(self, expected: int) -> None:
+        self._room = bytearray(expected)
+        self._filled = 0
+
+    def write(self, piece: bytes) -> int:
+        """As a file does."""
+        end = self._filled + len(piece)
+        if end > len(self._room):
+            self._room.extend(bytes(end - len(self._room)))
+        with memoryview(self._room) as room:
+            room[self._filled : end] = piece
+        self._filled = end
+        return len(piece)
+
+    def written(self) -> memoryview:
+        """All of it. Nothing can be written any more."""
+        return memoryview(self._room)[: self._filled]
+
+
+def compose(sheets: list[Sheet], arrangement: Arrangement, bounds: Bounds) -> Buffer:
     """Make the document. Raises TargetImpossible, TargetTooLarge."""
+    book = _Book(sum(len(sheet.picture) + _PAGE_BYTES for sheet in sheets))
     try:
         # Its own writer: qpdf would copy every picture twice, and need five times as long.
-        written: bytes = img2pdf.convert(
+        img2pdf.convert(
             [io.BytesIO(sheet.picture) for sheet in sheets],
+            outputstream=book,
             engine=img2pdf.Engine.internal,
             layout_fun=_layout(arrangement, iter(sheets)),
             rotation=img2pdf.Rotation.ifvalid,
@@ -107,6 +137,7 @@ def compose(sheets: list[Sheet], arrangement: Arrangement, bounds: Bounds) -> by
         raise TargetImpossible(
             "the margins leave no room on the page, or it is too large"
         ) from error
+    written = book.written()
     if len(written) > bounds.output_bytes_max:
         raise TargetTooLarge("the document would be larger than the limit")
     return written

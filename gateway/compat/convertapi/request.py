@@ -98,7 +98,7 @@ async def taken(
 
 def carries_form(request: web.Request) -> bool:
     """Whether the body is one in which credentials may stand."""
-    kind = request.content_type.lower()
+    kind = uploads.media_type(request)
     is_form = kind in {URLENCODED, uploads.MULTIPART}
     return request.can_read_body and is_form and hdrs.CONTENT_DISPOSITION not in request.headers
 
@@ -132,7 +132,7 @@ async def _sent(
     request: web.Request, hold: Hold, wiper: Wiper, query: Iterable[Field], identify: Identify
 ) -> list[Field]:
     """The fields of the body."""
-    kind = request.content_type.lower()
+    kind = uploads.media_type(request)
     if not request.can_read_body:
         return []
     if hdrs.CONTENT_DISPOSITION in request.headers:
