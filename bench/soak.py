@@ -96,7 +96,13 @@ class Crowd:
             Sort("cut short", 1, self.cut_short, {"422 file-unreadable", *HONEST}),
             Sort("wrong key", 0.5, self.wrong_key, {"401 key-refused"}),
             Sort("oversize", 0.5, self.oversize, {"413 upload-too-large"}),
-            Sort("oversize unsaid", 0.5, self.oversize_unsaid, {"413 upload-too-large"}),
+            # It passes into a worker before it turns out, and workers are killed here.
+            Sort(
+                "oversize unsaid",
+                0.5,
+                self.oversize_unsaid,
+                {"413 upload-too-large", *HONEST - {"200"}},
+            ),
             Sort("slow upload", 0.5, self.slow_upload, HONEST),
             Sort("stalled upload", 0.3, self.stalled_upload, {"408 upload-too-slow"}),
             Sort("hang-up", 2, self.hang_up, {HUNG_UP}),
