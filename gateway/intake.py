@@ -134,17 +134,16 @@ async def _fetched(
 async def _arrived(request: web.Request, arrival: Arrival, wiper: Wiper) -> AsyncIterator[Intake]:
     config = request.app[state.SETTINGS].upload
     head = Gathering(min(arrival.announced or 0, config.stream_over_bytes))
-    plan = partial(_plan, request, arrival, head)
-    has_receiver = partial(
-        request.app[state.ENGINE].has_receiver, account=str(request[state.CALLER].account_id)
-    )
+    engine, account = request.app[state.ENGINE], str(request[state.CALLER].account_id)
     try:
         async with aclosing(arrival.pieces):
             if await _is_told(config, arrival, head):
-                if await has_receiver(job := plan()):
+                job = _plan(request, arrival, head)
+                if await engine.has_receiver(job, account=account):
                     async with _passed_on(request, arrival, head, job) as intake:
                         yield intake
                     return
+                del job  # it holds a view of the head, which could not be completed then
                 head.expect(arrival.announced or 0)
                 async for piece in arrival.pieces:
                     head.add(piece)

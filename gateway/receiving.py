@@ -84,13 +84,20 @@ class Body(StreamReader):
         if not sock or framer is None or not framer.left or self._exception is not None:
             yield None
             return
+        # The loop has the socket's own descriptor, and lets nobody else wait for it. Where none is
+        # left the body comes through memory.
+        try:
+            source = os.dup(sock.fileno())
+        except OSError:
+            source = -1
+        if source < 0:
+            yield None
+            return
         # To empty the queue has the connection read on, so it stops after that.
         arrived = [
             cast("bytearray", super(Body, self)._read_nowait_chunk(-1)) for _ in list(self._buffer)
         ]
         protocol.pause_reading()
-        # The loop has the socket's own descriptor, and lets nobody else wait for it.
-        source = os.dup(sock.fileno())
         try:
             yield Rest(arrived, source, framer)
         finally:

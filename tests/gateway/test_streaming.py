@@ -1,6 +1,7 @@
 """Large uploads pass through while they arrive, results while they are fetched: nothing is lost."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -268,6 +269,31 @@ async def test_when_enough_files_arrive_the_next_is_gathered_and_converted_as_we
     finally:
         engine._arrivals = arrivals
     assert await streaming.kinds(customer) == ["consumption"] * 2
+
+
+async def test_what_is_gathered_for_want_of_a_place_may_be_of_unknown_length(
+    streaming: Service, customer: Customer
+) -> None:
+    engine = streaming.engine
+    arrivals, engine._arrivals = engine._arrivals, Arrivals(places=1, account_places=1)
+    memory = streaming.app[state.MEMORY]
+    body = bitmap(250, 100)
+    # The second piece has room made for the third, in which the format is known already.
+    cuts = (0, 40_000, 70_000, len(body))
+    try:
+        async with await half_sent(streaming, customer), await streaming.open() as second:
+            await second.post("bmp/png", customer, "Transfer-Encoding: chunked")
+            before = memory.taken
+            for start, end in itertools.pairwise(cuts):
+                await second.send(framed(body[start:end]))
+                await until(lambda end=end: memory.taken == before + end)
+            await second.send(b"0\r\n\r\n")
+            reply = await second.answer()
+        assert (reply.status, opened(reply.body).size) == (200, (250, 100))
+    finally:
+        await streaming.quiet()
+        engine._arrivals = arrivals
+    assert await streaming.kinds(customer) == ["consumption"]
 
 
 async def test_behind_a_file_that_waits_for_its_slot_the_next_waits_with_its_client(
