@@ -54,8 +54,9 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     preload: tuple[str, ...]  # modules the zygote imports before it confines itself
-    warm: str  # "module:function": uses every codec once, so that a worker loads nothing any more
-    touch: str  # "module:function": one tiny conversion, run in each spare while it waits
+    # "module:function": uses every codec once, so that a worker loads nothing any more, and may
+    # return rehearsals, which spares play while they wait (`engine/rehearsal.py`).
+    warm: str
     limits: Limits
     bounds: Bounds
     # System calls its codecs need beyond the sandbox's table, and why (a comment beside each).
@@ -71,6 +72,8 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     # A shared library for its zygote (LD_PRELOAD), by its path, and environment variables.
     library: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    # "module:function": what spares do besides.
+    touch: str = ""
     # Whether `touch` prepares what a conversion needs, and so is never left out. Elsewhere it only
     # saves time while there is some.
     prepares: bool = False
@@ -98,6 +101,13 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     def source(self) -> str:
         """The format of the first input."""
         return self.sources[0]
+
+    def let_go(self) -> None:
+        """Forget the inputs: what a library holds of them is freed as soon as it needs them no more.
+
+        A worker has no other reference, and the next thing it allocates is not fresh memory then.
+        """
+        msgspec.structs.force_setattr(self, "inputs", ())
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

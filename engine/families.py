@@ -1,5 +1,6 @@
 """The families of this installation, put together with the sandbox: one pool each."""
 
+import sys
 from collections.abc import Mapping
 
 import msgspec
@@ -60,6 +61,17 @@ def zygote_spec(family: registry.Family, limits: Limits, config: EngineConfig) -
     )
 
 
+def _touched_max(family: registry.Family, line: Line) -> int:
+    """How many spares shall touch their pages ahead: as many as can convert at once.
+
+    More never begin at an idle moment. While somebody waits for a slot there is no time for it, and
+    none, unless it is what a conversion needs.
+    """
+    if family.prepares:
+        return sys.maxsize
+    return 0 if line.waiting else line.slots
+
+
 def _pool(family: registry.Family, config: EngineConfig, line: Line) -> Pool:
     counts = Counts()
 
@@ -81,6 +93,6 @@ def _pool(family: registry.Family, config: EngineConfig, line: Line) -> Pool:
             zygote_max_s=config.zygote_max_s,
             rest_after_s=None if family.name in config.started else config.rest_after_s,
         ),
-        hurried=lambda: line.waiting > 0 and not family.prepares,
+        touched_max=lambda: _touched_max(family, line),
         counts=counts,
     )

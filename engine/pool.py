@@ -45,8 +45,8 @@ AGE_JITTER = 0.2  # families and gateways of a host shall not boot all at once
 class Pool:
     """The workers of one family.
 
-    `boot` starts a zygote: in `start`, or, by its rules, when somebody asks. Workers touch nothing
-    ahead of their conversion for an owner, who waits for them, nor for anybody while `hurried`.
+    `boot` starts a zygote: in `start`, or, by its rules, when somebody asks. `touched_max` says how
+    many spares may have touched their pages ahead; a worker whose owner waits for it never has.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Pool:
         spares_max: int,
         limits: Limits,
         rules: PoolRules = PoolRules(),  # noqa: B008 (frozen)
-        hurried: Callable[[], bool] = lambda: False,
+        touched_max: Callable[[], int] = lambda: 1,
         counts: Counts | None = None,
     ) -> None:
         self.family = family
@@ -66,7 +66,7 @@ class Pool:
         self._limits = limits
         self._boot = boot
         self._rules = rules
-        self._hurried = hurried
+        self._touched_max = touched_max
         self._keep = Keep(rules.kept_max)
         self._age_max_s = rules.zygote_max_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret
         self._zygote: Zygote | None = None
@@ -276,9 +276,7 @@ class Pool:
         return held
 
     def _next_spare(self) -> Held | None:
-        # The youngest has the warmest caches; the oldest stay for a burst.
-        while self._zygote and self._zygote.spares:
-            held = self._zygote.spares.pop()
+        while self._zygote and (held := self._zygote.take()):
             if held.worker.alive:
                 return held
         return None
@@ -302,8 +300,8 @@ class Pool:
 
     async def _deliver(self, zygote: Zygote) -> None:
         """Fork one worker and put it into stock. A taker that gave up does not cancel this."""
-        held = await self._spawn(zygote, self._rules.uses, touch=not self._hurried())
-        zygote.ordered -= 1
+        with zygote.on_order(self._touched_max()) as touch:
+            held = await self._spawn(zygote, self._rules.uses, touch=touch)
         if held is not None:
             self._stock(held)
         if self._takers > self.spares:
@@ -325,7 +323,7 @@ class Pool:
             await asyncio.sleep(RESTART_FIRST_S)  # a spare that always dies must not fork in a loop
         else:
             if zygote is self._zygote and not self._stopping:
-                return Held(worker, zygote)
+                return Held(worker, zygote, touched=touch)
             worker.kill()
         return None
 
@@ -365,7 +363,9 @@ class Pool:
         """A new zygote with its spares, beside the present one."""
         limits = self._limits
         zygote = Zygote(await self._boot(limits), limits)
-        await zygote.fill(self.spares_max, self._rules.uses, self._rules.spawn_max_s)
+        await zygote.fill(
+            self.spares_max, self._rules.uses, self._rules.spawn_max_s, self._touched_max()
+        )
         return zygote
 
     def _install(self, zygote: Zygote) -> None:

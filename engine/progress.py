@@ -8,7 +8,6 @@ parts of something larger: the steps of a pipeline, the files of a batch.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -39,14 +38,24 @@ def each(items: Sequence[_Item]) -> Iterator[_Item]:
         yield item
 
 
-@contextmanager
-def heard_by(tell: Tell | None) -> Iterator[None]:
-    """Pass on what is reported in this block, where there is somebody to tell."""
-    _listener.begin(tell)
-    try:
-        yield
-    finally:
+class Hearing:
+    """A block whose reports are passed on. What `contextmanager` makes is dearer in a worker."""
+
+    def __init__(self, tell: Tell | None) -> None:
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        """Begin to listen."""
+        _listener.begin(self._tell)
+
+    def __exit__(self, *_: object) -> None:
+        """Nobody listens any more."""
         _listener.begin(None)
+
+
+def heard_by(tell: Tell | None) -> Hearing:
+    """Pass on what is reported in this block, where there is somebody to tell."""
+    return Hearing(tell)
 
 
 class _Listener:

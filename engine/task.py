@@ -10,8 +10,7 @@ import logging
 import resource
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -21,8 +20,12 @@ from engine.errors import EngineError
 from engine.job import Buffer, TaskReply, TaskRequest
 from engine.progress import Tell, heard_by
 from engine.registry import FAMILIES, by_name
+from engine.rehearsal import Rehearsal
 
 _DETAIL_MAX = 500
+# CPython 3.11 looks at a function's eighth call whether it can be specialised: the interpreter's
+# caches are left as a worker's first conversion wants them.
+_PLAYS = 16
 # What `warnings.simplefilter("ignore")` puts before all other filters.
 _IGNORING_ALL = ("ignore", None, Warning, None, 0)
 
@@ -31,16 +34,17 @@ _decoder = msgspec.msgpack.Decoder(TaskRequest)
 
 
 def handle(
-    header: bytes, inputs: Sequence[Buffer], tell: Tell | None = None
+    header: bytes, inputs: list[bytes], tell: Tell | None = None
 ) -> tuple[bytes, list[Buffer]]:
     """Run one conversion. The header is a TaskRequest; the answer a TaskReply and its files.
 
-    `tell` hears how far it is, where somebody wants to know.
+    The inputs are taken out of their list, so that they end with their last use. `tell` hears how
+    far it is, where somebody wants to know.
     """
     before = _cpu_s()
     try:
-        with _silence(), heard_by(tell):
-            result = _run(_decoder.decode(header), tuple(inputs))
+        with Silence(), heard_by(tell):
+            result = _run(_decoder.decode(header), inputs)
     except EngineError as error:
         reply = TaskReply(error=type(error).__name__, detail=str(error)[:_DETAIL_MAX])
         return _encoder.encode(reply), []
@@ -57,7 +61,7 @@ def handle(
     return _encoder.encode(reply), list(result.files)
 
 
-def _run(request: TaskRequest, inputs: tuple[Buffer, ...]) -> Result:
+def _run(request: TaskRequest, inputs: list[bytes]) -> Result:
     converter = by_name(request.converter)
     options = msgspec.convert(request.options, converter.options)
     if converter.check is not None:
@@ -65,32 +69,38 @@ def _run(request: TaskRequest, inputs: tuple[Buffer, ...]) -> Result:
     work = Work(
         sources=request.sources,
         target=request.target,
-        inputs=inputs,
+        inputs=tuple(inputs),
         options=options,
         bounds=request.bounds,
         names=request.names,
     )
+    inputs.clear()
     result: Result = _resolve(converter.run)(work)
     return result
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
+class Silence:
     """Warnings and log lines quote the file they are about, and showing one opens source files.
 
     In a process that is silent for good there is nothing to do, unless a library spoke up since.
     """
-    level = logging.root.manager.disable
-    if level >= logging.CRITICAL and warnings.filters[:1] == [_IGNORING_ALL]:
-        yield
-        return
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
+
+    def __enter__(self) -> None:
+        """Fall silent."""
+        self._level = logging.root.manager.disable
+        self._caught: warnings.catch_warnings[None] | None = None
+        if self._level >= logging.CRITICAL and warnings.filters[:1] == [_IGNORING_ALL]:
+            return
+        logging.disable(logging.CRITICAL)
+        self._caught = warnings.catch_warnings()
+        self._caught.__enter__()
+        warnings.simplefilter("ignore")
+
+    def __exit__(self, *_: object) -> None:
+        """Speak again, if that was so before."""
+        if self._caught is not None:
+            self._caught.__exit__(None, None, None)
+            logging.disable(self._level)
 
 
 def silence() -> None:
@@ -110,22 +120,30 @@ def warm() -> None:
 
     Runs in the zygote after its imports, leaves no thread behind, and the process silent for good.
     """
-    with _silence():
+    with Silence():
         for family in _loaded():
-            _resolve(family.warm)()
-    _touches[:] = [_resolve(family.touch) for family in _loaded()]
+            _rehearsals.extend(_resolve(family.warm)() or ())
+        _touches.extend(_resolve(family.touch) for family in _loaded() if family.touch)
+        for _ in range(_PLAYS):
+            _play()
     silence()
 
 
 def touch() -> None:
-    """One tiny conversion: a spare's pages are its own before a customer's bytes arrive."""
-    with _silence():
-        for touched in _touches:
-            touched()
+    """Make a spare's pages its own before a customer's bytes arrive."""
+    for touched in _touches:
+        touched()
+    _play()
+
+
+def _play() -> None:
+    for rehearsal in _rehearsals:
+        rehearsal.play(handle)
 
 
 # Of the families loaded here, found before the fork: to look at each family is a page fault.
 _touches: list[Callable[[], object]] = []
+_rehearsals: list[Rehearsal] = []
 
 
 def _loaded() -> list[Family]:
@@ -135,5 +153,6 @@ def _loaded() -> list[Family]:
 def _resolve(path: str) -> Callable[..., Any]:
     """Find "module:function". Inside a worker the module is loaded already: this is a lookup."""
     module, _, name = path.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    loaded = sys.modules.get(module) or importlib.import_module(module)
+    function: Callable[..., Any] = getattr(loaded, name)
     return function

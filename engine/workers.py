@@ -7,7 +7,7 @@ workers, as the pool keeps count of them.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from engine.job import Buffer
@@ -124,18 +124,21 @@ class Zygote:
         self.spares: deque[Held] = deque()
         # Spares on their way.
         self.ordered = 0
+        self._touching = 0
         # Of its workers, while they had a conversion.
         self.crashes = 0
         self.idle = asyncio.Event()
         self.idle.set()
         self._running = 0
 
-    async def fill(self, count: int, uses: int, spawn_max_s: float) -> None:
+    async def fill(self, count: int, uses: int, spawn_max_s: float, touched_max: int) -> None:
         """Fork so many spares. Raises SandboxError, and is closed, where not even one comes."""
         try:
             async with asyncio.timeout(spawn_max_s * count):
                 while len(self.spares) < count:
-                    self.spares.append(Held(await self.source.spawn(uses), self))
+                    touch = len(self.spares) < touched_max
+                    worker = await self.source.spawn(uses, touch=touch)
+                    self.spares.append(Held(worker, self, touched=touch))
         except BaseException as error:
             # One worker proves that it forks; on a machine short of processes the rest comes later.
             if self.spares and isinstance(error, SandboxError | TimeoutError):
@@ -144,6 +147,28 @@ class Zygote:
             if isinstance(error, TimeoutError):
                 raise ZygoteDied("the new zygote does not fork") from None
             raise
+
+    @contextlib.contextmanager
+    def on_order(self, touched_max: int) -> Iterator[bool]:
+        """One of `ordered` is being forked; says whether it shall touch its pages ahead."""
+        touch = self._touching + sum(held.touched for held in self.spares) < touched_max
+        self._touching += touch
+        try:
+            yield touch
+        finally:
+            self._touching -= touch
+            self.ordered -= 1
+
+    def take(self) -> "Held | None":
+        """The spare to use next: one that has touched its pages, and of those the youngest.
+
+        Its caches are the warmest; the oldest stay for a burst.
+        """
+        if not self.spares:
+            return None
+        held = max(reversed(self.spares), key=lambda one: one.touched)
+        self.spares.remove(held)
+        return held
 
     def begin(self) -> None:
         """One of its workers begins a conversion."""
@@ -179,7 +204,9 @@ class Zygote:
 class Held:
     """A worker in the pool's hands: which zygote it came from, and when."""
 
-    def __init__(self, worker: Worker, zygote: Zygote) -> None:
+    def __init__(self, worker: Worker, zygote: Zygote, *, touched: bool) -> None:
         self.worker = worker
         self.zygote = zygote
+        # Whether it has touched its pages ahead of its conversion.
+        self.touched = touched
         self.forked_s = asyncio.get_running_loop().time()

@@ -7,8 +7,15 @@ child asks for should come from the end of the heap instead, in fresh huge pages
 
 import ctypes
 
-# Blocks from the largest hole a warm-up leaves down to what a codec's own tables fill.
-_PLUG_SIZES = tuple(64 * 1024 << doubling for doubling in range(6, -1, -1))
+# Blocks from the largest hole a warm-up leaves down to the smallest that malloc gives, in steps as
+# fine as its bins. The small ones matter as much as the large ones: a resizer that keeps a row of
+# weights for each pixel of a side asks for 1,400 of them, each on another page.
+_PLUG_SIZES = (
+    *(64 * 1024 << doubling for doubling in range(6, -1, -1)),
+    *range(63 * 1024, 4096, -512),
+    *range(4096, 1024, -64),
+    *range(1032, 8, -16),
+)
 # glibc's name for the unused end of the heap is its top; after a trim it is at most this large.
 _TOP_BYTES = 160 * 1024
 # A packet of the control channel, an attestation, and their like.

@@ -61,7 +61,7 @@ def convert(
         bounds=bounds or family_of(converter).bounds,
         names=called,
     )
-    header, files = task.handle(msgspec.msgpack.encode(request), inputs)
+    header, files = task.handle(msgspec.msgpack.encode(request), list(inputs))
     reply = msgspec.msgpack.decode(header, type=TaskReply)
     made = [bytes(file) for file in files]
     return Reply(reply.error, reply.detail, reply.warnings, made, reply.names)

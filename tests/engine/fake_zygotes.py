@@ -112,7 +112,7 @@ class FakeZygote:
 def pool_of(
     *zygotes: FakeZygote | Exception,
     spares: int = 2,
-    hurried: Callable[[], bool] = lambda: False,
+    touched_max: Callable[[], int] = lambda: 9,
     **rules: Any,
 ) -> Pool:
     coming = iter(zygotes)
@@ -130,7 +130,7 @@ def pool_of(
         spares_max=spares,
         limits=Limits(),
         rules=PoolRules(**rules),
-        hurried=hurried,
+        touched_max=touched_max,
     )
 
 

@@ -229,7 +229,7 @@ def test_images_of_several_formats_become_pages_of_one_document() -> None:
     bounds = next(family.bounds for family in FAMILIES if family.name == job.family)
     options = msgspec.to_builtins(job.options)
     request = TaskRequest(job.converter, job.sources, job.target, options, bounds)
-    header, files = task.handle(msgspec.msgpack.encode(request), job.inputs)
+    header, files = task.handle(msgspec.msgpack.encode(request), list(job.inputs))
     assert msgspec.msgpack.decode(header, type=TaskReply).error == ""
     made = bytes(files[0])
     qpdf_approves(made)

@@ -180,9 +180,24 @@ async def test_spares_that_died_while_they_waited_are_not_counted_and_are_replac
 
 
 @in_fake_time
+async def test_no_more_spares_touch_their_pages_ahead_than_can_convert_at_once() -> None:
+    zygote = FakeZygote()
+    pool = pool_of(zygote, spares=5, touched_max=lambda: 2)
+    await pool.start()
+    assert zygote.untouched == 3
+    for _ in range(3):
+        # One that has touched them goes first, and another one takes its place.
+        async with pool.exchange(b"header", [4], b"file") as held:
+            assert held.touched
+        await asyncio.sleep(1)
+    assert zygote.untouched == 3
+    await pool.close()
+
+
+@in_fake_time
 async def test_while_somebody_waits_for_a_core_no_worker_touches_its_pages_ahead() -> None:
     zygote, waiting = FakeZygote(), False
-    pool = pool_of(zygote, hurried=lambda: waiting)
+    pool = pool_of(zygote, touched_max=lambda: 0 if waiting else 9)
     await pool.start()
     await run(pool)
     await asyncio.sleep(0.1)

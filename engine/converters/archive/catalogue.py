@@ -173,7 +173,6 @@ FAMILY = Family(
     needs=("py7zr", "zstandard", "inflate64", "pyppmd", "Cryptodome"),
     preload=("engine.task", "engine.converters.archive.warm"),
     warm="engine.converters.archive.warm:warm",
-    touch="engine.converters.archive.warm:touch",
     # A 7z is unpacked whole, 512 MiB at most, beside the upload and the result; LZMA's largest
     # usual dictionary is 128 MiB with ten times that for its encoder.
     limits=Limits(address_space_bytes=3072 * MIB, cpu_s=60, wall_s=60.0),

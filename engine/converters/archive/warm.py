@@ -22,6 +22,7 @@ from engine.converters.capped import CappedBuffer
 from engine.errors import EngineError
 from engine.formats import ANY
 from engine.job import Bounds, Buffer
+from engine.rehearsal import Rehearsal
 
 _SECRET = "warm"  # noqa: S105  # protects nothing
 _MEMBERS = (
@@ -30,11 +31,8 @@ _MEMBERS = (
 )
 _AR = b"!<arch>\nname/           0           0     0     644     4         `\nwarm"
 
-# What a spare is touched with, made before the fork.
-_touchstone: list[Buffer] = []
 
-
-def warm() -> None:
+def warm() -> list[Rehearsal]:
     """Repack and list each format, whole, cut off and encrypted."""
     repacking = CONVERTERS[0]
     samples = {target: _packed(target, RepackOptions()) for target in repacking.targets}
@@ -53,12 +51,7 @@ def warm() -> None:
         _try_method(method)
     for encoding in get_args(NamesEncoding):
         "x".encode(encoding if encoding != "auto" else "ascii")
-    _touchstone.append(samples["zip"])
-
-
-def touch() -> None:
-    """One small ZIP through the way most customers go."""
-    _attempt(_touchstone[0], "zip", "tgz", RepackOptions())
+    return [Rehearsal("archive.repack", "zip", "tgz", samples["zip"])]
 
 
 def _packed(target: str, options: RepackOptions) -> bytes:

@@ -329,7 +329,6 @@ FAMILY = Family(
     ),
     preload=("engine.task", "engine.converters.data.warm"),
     warm="engine.converters.data.warm:warm",
-    touch="engine.converters.data.warm:touch",
     # pyarrow's libraries take 300 MB of address space before the first row; a table of some million
     # cells takes 1 GB as Python values.
     limits=Limits(address_space_bytes=2560 * MIB, cpu_s=60, wall_s=60.0),

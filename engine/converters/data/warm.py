@@ -20,6 +20,7 @@ from engine.converters.data.scope import PACKED
 from engine.converters.data.tables import Notes, Row, Table, of_rows
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
+from engine.rehearsal import Rehearsal
 
 _COLUMNS = (
     "whole", "part", "exact", "truth", "day", "moment", "instant", "hours", "span", "raw", "word",
@@ -32,11 +33,8 @@ _STREAM = "a: &x [1, 2.5, 0x10, 2024-02-29, 2024-02-29 10:00:00Z, yes, ~, !t x]\
 _SECRET = "warm"  # noqa: S105  # protects nothing
 _MISSING = b'{"a": 1, "b": [{"c": null}, {"c": {"d": [1]}}]}'
 
-# What a spare is touched with, made before the fork.
-_touchstone: list[Buffer] = []
 
-
-def warm() -> None:
+def warm() -> list[Rehearsal]:
     """Read and write each format, with each encoding and packing; fail once where files do."""
     samples = _samples()
     locked = io.BytesIO()
@@ -66,12 +64,7 @@ def warm() -> None:
     for target in ("parquet", "avro", "csv", "xlsx", "yaml", "xml", "sql"):
         _attempt(_MISSING, "json", target, DataOptions())
     _attempt(b"a,b\n2024-01-01,1\n", "csv", "html", DataOptions(date_format="%A %d %B %Y"))
-    _touchstone.append(samples["csv"])
-
-
-def touch() -> None:
-    """One small table through the paths most customers take."""
-    _run(_touchstone[0], "csv", "json", DataOptions())
+    return [Rehearsal("data.convert", "csv", "json", samples["csv"])]
 
 
 def _samples() -> dict[str, bytes]:

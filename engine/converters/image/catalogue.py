@@ -196,7 +196,6 @@ FAMILY = Family(
         "engine.converters.image.warm",
     ),
     warm="engine.converters.image.warm:warm",
-    touch="engine.converters.image.warm:touch",
     # What a worker would look up at its first call is looked up before the fork.
     environment=(("LD_BIND_NOW", "1"),),
     # libwebp's and libaom's slowest honest case, a large picture at full effort, stays below 60 s.

@@ -10,6 +10,7 @@ from engine.converters.raster.sources import open_source
 def convert(work: Work) -> Result:
     """Convert one image. Raises the errors of decoding, bounds and encoding in engine.errors."""
     source = open_source(work.inputs[0], work.source, work.bounds)
+    work.let_go()
     return produce(source, work.target, work.options, work.bounds)
 
 

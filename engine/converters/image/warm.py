@@ -3,7 +3,6 @@
 A worker can open no file: what a library would load at first use has to be used before the fork.
 """
 
-import io
 from collections.abc import Callable
 from itertools import product
 
@@ -18,12 +17,9 @@ from engine.converters.raster.metadata import Metadata
 from engine.converters.raster.options import ImageOptions, NoOptions, OptimiseOptions
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
+from engine.rehearsal import Rehearsal
 
 _SIDE = 24
-# CPython 3.11 looks at a function's eighth call whether it can be specialised.
-_REHEARSALS = 16
-# What a spare is touched with, made before the fork.
-_touchstone: list[bytes] = []
 # One picture and every option that calls a library, between them.
 _RETOUCHED = ImageOptions(
     rotate=10,
@@ -37,7 +33,7 @@ _RETOUCHED = ImageOptions(
 )
 
 
-def warm() -> None:
+def warm() -> list[Rehearsal]:
     """Read and write each format, the common options included; fail once where files do."""
     for name in (fonts.REGULAR, fonts.BOLD):
         fonts.content(name)
@@ -56,17 +52,18 @@ def warm() -> None:
         _fail(samples[source], source)
     _read_only(samples["png"])
     _operations(samples)
-    plain = io.BytesIO()
-    Image.new("RGB", (_SIDE, _SIDE), (200, 90, 30)).save(plain, "JPEG")
-    _touchstone.append(plain.getvalue())
-    # The interpreter's caches are left as a worker's first conversion wants them.
-    for _ in range(_REHEARSALS):
-        touch()
-
-
-def touch() -> None:
-    """One small JPEG through decoder and encoder: the path most customers take, no page more."""
-    _convert(_touchstone[0], "jpeg", "jpeg", ImageOptions())
+    plain = Picture(
+        frames=[Image.new("RGB", (_SIDE, _SIDE), (200, 90, 30))],
+        durations_ms=[0],
+        plays=0,
+        metadata=Metadata(),
+        icc=None,
+    )
+    jpeg, png = (encode(plain, name, ImageOptions(), 10_000) for name in ("jpeg", "png"))
+    return [
+        Rehearsal("image.convert", "jpeg", "jpeg", jpeg, {"width": _SIDE // 2}),
+        Rehearsal("image.convert", "png", "jpeg", png),
+    ]
 
 
 def _read_only(picture: Buffer) -> None:

@@ -294,7 +294,6 @@ FAMILY = Family(
     # lame goes first: FFmpeg's libraries are bound when the others import them.
     preload=("engine.converters.media.lame", "engine.task", "engine.converters.media.warm"),
     warm="engine.converters.media.warm:warm",
-    touch="engine.converters.media.warm:touch",
     # Five minutes of one core code about four minutes of 720p film; an hour of sound takes one.
     limits=Limits(address_space_bytes=2048 * MIB, cpu_s=300, wall_s=330.0),
     # 4096 x 2304 is the largest common film; 300 pictures of a GIF of 480 x 270 are 39 megapixels.

@@ -18,15 +18,14 @@ from engine.converters.media.catalogue import (
     WaveformOptions,
 )
 from engine.job import Bounds, Buffer
+from engine.rehearsal import Rehearsal
 
 _RATE = 8000
-_touchstone: list[bytes] = []
 
 
-def warm() -> None:
+def warm() -> list[Rehearsal]:
     """Each converter once, on a tenth of a second of sound and four small pictures."""
     sample = _tone()
-    _touchstone.append(sample)
     for target in ("mp3", "flac", "opus", "m4a"):
         audio.convert(_work(sample, "wav", target, AudioOptions()))
     waveform.convert(_work(sample, "wav", "png", WaveformOptions(width=64, height=32)))
@@ -39,11 +38,7 @@ def warm() -> None:
     for target in ("png", "webp"):
         frame.convert(_work(made, "avi", target, FrameOptions(width=16)))
     info.convert(_work(made, "avi", "json", NoOptions()))
-
-
-def touch() -> None:
-    """The tone once more: what most conversions touch, no page more."""
-    audio.convert(_work(_touchstone[0], "wav", "wav", AudioOptions()))
+    return [Rehearsal("media.audio", "wav", "wav", sample)]
 
 
 def _work(data: Buffer, source: str, target: str, options: object) -> Work:

@@ -211,7 +211,6 @@ FAMILY = Family(
     needs=("brotli", "fontTools", "lxml", "pysubs2"),
     preload=("engine.task", "engine.converters.misc.warm"),
     warm="engine.converters.misc.warm:warm",
-    touch="engine.converters.misc.warm:touch",
     # A font of 20 MB with all its tables as Python objects takes half a gigabyte.
     limits=Limits(address_space_bytes=1536 * MIB, cpu_s=60, wall_s=60.0),
     bounds=Bounds(),

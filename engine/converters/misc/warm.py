@@ -25,6 +25,7 @@ from engine.converters.misc.catalogue import (
 )
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
+from engine.rehearsal import Rehearsal
 
 _IMPLEMENTATIONS = {"cards": cards, "font": font, "places": places, "subtitles": subtitles}
 _SRT = b"1\n00:00:01,000 --> 00:00:02,000\n<i>w\xc3\xa4rm</i>\n\n"
@@ -36,11 +37,8 @@ _ICS = (
 )
 _VCF = b"BEGIN:VCARD\nVERSION:2.1\nN;ENCODING=QUOTED-PRINTABLE:w=C3=A4rm\nTEL;HOME:1\nEND:VCARD\n"
 
-# What a spare is touched with, made before the fork.
-_touchstone: list[Buffer] = []
 
-
-def warm() -> None:
+def warm() -> list[Rehearsal]:
     """Load every font table, then run each converter on a whole and a broken file."""
     for module in pkgutil.iter_modules(fontTools.ttLib.tables.__path__):
         # One of them is a program for making others.
@@ -58,13 +56,7 @@ def warm() -> None:
     for encoding in get_args(Encoding):
         options = SubtitleOptions(encoding=encoding, fps=25)
         _attempt(by_name["misc.subtitles"], _SRT, "srt", "sub", options)
-    _touchstone.append(samples["srt"])
-
-
-def touch() -> None:
-    """One subtitle: the smallest of the conversions here."""
-    converter = next(one for one in CONVERTERS if one.name == "misc.subtitles")
-    _attempt(converter, _touchstone[0], "srt", "vtt", SubtitleOptions())
+    return [Rehearsal("misc.subtitles", "srt", "vtt", samples["srt"])]
 
 
 def _samples() -> dict[str, bytes]:

@@ -46,7 +46,6 @@ FAMILY = Family(
     ),
     preload=("engine.task", "engine.converters.pdf.warm"),
     warm="engine.converters.pdf.warm:warm",
-    touch="engine.converters.pdf.warm:touch",
     limits=Limits(address_space_bytes=1536 * MIB, cpu_s=60, wall_s=60.0),
     bounds=Bounds(),
 )

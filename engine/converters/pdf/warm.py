@@ -9,32 +9,27 @@ from PIL import Image
 
 from engine.converter import Work
 from engine.converters.opening import PLUGINS
-from engine.converters.pdf import catalogue_images, catalogue_pages, images
+from engine.converters.pdf import catalogue_images, images
 from engine.converters.pdf import warm_operations as operations
 from engine.converters.pdf.content import warm as content
 from engine.converters.raster.sources import STILLS
-from engine.job import Bounds, Buffer
+from engine.job import Bounds
+from engine.rehearsal import Rehearsal
 
 # What pages make of a picture goes by its mode, whatever file it came in.
 _MODES = ("1", "L", "RGB", "RGBA", "CMYK")
-# What a spare is touched with, made before the fork.
-_touchstone: list[Buffer] = []
 
 
-def warm() -> None:
+def warm() -> list[Rehearsal]:
     """Run everything of the family once."""
     content.warm()  # first: it decides where pdfium finds typefaces
-    _touchstone.append(operations.warm())
+    document = operations.warm()
     for mode in _MODES:
         _attempt_image("tiff", mode)
         _attempt_image("png", mode)
     for source in (*PLUGINS, *catalogue_images.OTHERS):
         any(_attempt_image(source, mode) for mode in ("RGB", "1", "L"))
-
-
-def touch() -> None:
-    """One small rotation: opens, walks and saves, and touches no page more."""
-    operations.run("rotate", _touchstone[0], catalogue_pages.RotateOptions())
+    return [Rehearsal("pdf.rotate", "pdf", "pdf", document)]
 
 
 def _attempt_image(source: str, mode: str) -> bool:

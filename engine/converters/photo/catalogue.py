@@ -185,7 +185,6 @@ FAMILY = Family(
         "engine.converters.photo.warm",
     ),
     warm="engine.converters.photo.warm:warm",
-    touch="engine.converters.photo.warm:touch",
     # A zygote that forks has one thread, so numeric libraries get no pool.
     environment=(
         ("OPENBLAS_NUM_THREADS", "1"),

@@ -22,19 +22,18 @@ from engine.converters.raster.numbers import np
 from engine.converters.raster.options import ImageOptions, NoOptions
 from engine.errors import EngineError
 from engine.job import Bounds, Buffer
+from engine.rehearsal import Rehearsal
 
 _SIDE = 24
-_touchstone: list[Buffer] = []
 
 
-def warm() -> None:
+def warm() -> list[Rehearsal]:
     """Decode and encode each format, the common options included; fail once where files do."""
     for name in (fonts.REGULAR, fonts.BOLD):
         fonts.content(name)
     image = Image.linear_gradient("L").resize((_SIDE, _SIDE)).convert("RGB")
     plain = io.BytesIO()
     image.save(plain, "PNG")
-    _touchstone.append(plain.getvalue())
     samples = {
         target: _call(convert, plain.getvalue(), "png", target, ImageOptions())
         for target in catalogue.ENCODED
@@ -66,11 +65,8 @@ def warm() -> None:
     _call(describe, raw, "dng", "json", NoOptions())
     _fail(convert, raw, "dng", catalogue.PhotoOptions(preview=True))
     _fail(convert, raw[:200], "dng", catalogue.PhotoOptions())
-
-
-def touch() -> None:
-    """One small picture into QOI. JPEG XL would make each waiting spare 9 MB larger."""
-    _call(convert, _touchstone[0], "png", "qoi", ImageOptions())
+    # JPEG XL would make each waiting spare 9 MB larger.
+    return [Rehearsal("photo.convert", "png", "qoi", plain.getvalue())]
 
 
 def _deep(image: Image.Image) -> None:

@@ -78,6 +78,8 @@ def produce(
     metadata = collect(source.first, plan.target, warnings) if options.metadata == "keep" else None
     plays = plays_of(source.first)
     frames, durations = _render_all(source, plan)
+    if source.count == 1:
+        source.first.close()  # what an encoder allocates is memory that the decoder had
     if target == "avif" and plays and len(frames) > 1:
         warnings.append("AVIF animations repeat without end here; the number of plays was lost")
     picture = Picture(

@@ -60,7 +60,7 @@ def _fast(image: Image.Image, crop: Box, size: Size) -> Image.Image:
             left, top, min(right, image.width) - left, min(bottom, image.height) - top
         ),
     )
-    result = Image.new(image.mode, size)
+    result = Image.new(image.mode, size, None)  # every pixel is written
     Resizer().resize_pil(image, result, options)
     return result
 
