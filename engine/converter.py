@@ -103,7 +103,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         return self.sources[0]
 
     def let_go(self) -> None:
-        """Forget the inputs: what a library holds of them is freed as soon as it needs them no more.
+        """Forget the inputs: what a library holds of them is freed once it needs them no more.
 
         A worker has no other reference, and the next thing it allocates is not fresh memory then.
         """

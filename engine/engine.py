@@ -11,19 +11,20 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
 
 from engine import errors, passage, planning, registry
 from engine.arrivals import Arrivals
+from engine.batch import Batch
 from engine.config import EngineConfig
 from engine.families import changed, pools
 from engine.job import Job, Output
 from engine.keep import Owner
-from engine.line import Line
+from engine.line import Line, Seat
 from engine.passage import Asker, Delivery, Intake, Passage, asker_of
 from engine.pool import Pool
 from engine.progress import Progress
@@ -87,6 +88,15 @@ class Engine:
         self._check_draining()
         self._line.check(account, family=family, weight=account_weight)
 
+    @contextlib.contextmanager
+    def seat(
+        self, family: str, *, account: str = "", account_weight: float = 1.0
+    ) -> Iterator[Seat]:
+        """A place in line for a `conversion` that will be asked for. Raises as `check_room`."""
+        self.check_room(family, account=account, account_weight=account_weight)
+        with self._line.seat(family) as seat:
+            yield seat
+
     async def has_receiver(self, job: Job, *, account: str = "") -> bool:
         """Whether `receive` has a place for this account, now or soon; else gather and `convert`.
 
@@ -108,6 +118,7 @@ class Engine:
         account: str = "",
         account_weight: float = 1.0,
         progress: Progress | None = None,
+        seat: Seat | None = None,
     ) -> AsyncIterator[Delivery]:
         """Run a job in a worker that lives for it alone, or for its account under that policy.
 
@@ -118,7 +129,7 @@ class Engine:
         itself, from the block's end too.
         """
         asker = asker_of(self._config, account, account_weight)
-        async with self._conversion(job, progress, asker=asker) as delivery:
+        async with self._conversion(job, progress, asker=asker, seat=seat) as delivery:
             yield delivery
 
     @asynccontextmanager
@@ -135,16 +146,16 @@ class Engine:
         self._note_demand(job)
         limits = self._pools[job.family].limits
         room = min(ceiling, limits.input_bytes_max)
-        with self._arrivals.place(account) as place:
+        with self._arrivals.place(account) as place, self._line.seat(job.family) as seat:
             async with self._passage(
                 job, asker_of(self._config, account, account_weight), [room]
             ) as through:
-                yield Intake(through, self._line, limits.input_bytes_max, place)
+                yield Intake(through, self._line, limits.input_bytes_max, place, seat)
 
     @asynccontextmanager
     async def batch(
         self, *, account: str = "", account_weight: float = 1.0
-    ) -> AsyncIterator["Batch"]:
+    ) -> AsyncIterator[Batch]:
         """Convert the files of one request in workers of its own: as many as it converts at once.
 
         Each is a conversion of its own, with its own turn in line and its own failure. After one
@@ -268,14 +279,21 @@ class Engine:
 
     @asynccontextmanager
     async def _conversion(
-        self, job: Job, progress: Progress | None = None, *, asker: Asker
+        self,
+        job: Job,
+        progress: Progress | None = None,
+        *,
+        asker: Asker,
+        seat: Seat | None = None,
     ) -> AsyncIterator[Delivery]:
         self._check_draining()
         planning.check_size(job, self._pools[job.family].limits.input_bytes_max)
         self._note_demand(job)
         asked_s = asyncio.get_running_loop().time()
         async with AsyncExitStack() as until_read:
-            async with self._line.slot(asker.account, family=job.family, weight=asker.weight):
+            async with self._line.slot(
+                asker.account, family=job.family, weight=asker.weight, seat=seat
+            ):
                 ceilings = [len(upload) for upload in job.inputs]
                 through = await until_read.enter_async_context(self._passage(job, asker, ceilings))
                 for upload in job.inputs[1:]:
@@ -367,19 +385,6 @@ class Engine:
             written_bytes=counts.written_bytes,
             retry_after_s=self._line.retry_after_s(pool.family),
         )
-
-
-class Batch:
-    """The conversions of one request. Made by `Engine.batch`."""
-
-    def __init__(self, conversion: Callable[..., AbstractAsyncContextManager[Delivery]]) -> None:
-        # As `Engine.conversion`, of a job and a `progress`, in a worker of this request.
-        self.conversion = conversion
-
-    async def convert(self, job: Job, progress: Progress | None = None) -> Output:
-        """Convert one file. Raises as `Engine.convert` does; the batch goes on after it."""
-        async with self.conversion(job, progress) as delivery:
-            return await delivery.whole()
 
 
 @contextlib.contextmanager

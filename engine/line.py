@@ -12,13 +12,17 @@ fairly twice over (`engine/turns.py`):
 Each family's line has its own bound. Where it is full, the account that waits with the most makes
 room for one that waits with less: its newest request is refused, not the modest one's first.
 
+Who is sure to stand here soon, because their file is arriving in a worker or their debit is being
+made, has a seat: it counts as waiting, and nobody who has one is refused afterwards. Refusals then
+come before the work that they would waste.
+
 A slot is handed over, never released and re-taken, so nobody can overtake between two awaits.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from engine.errors import EngineBusy
 from engine.turns import Turns
@@ -94,41 +98,53 @@ class Line:
         return min(max(estimate / max(self._slots, 1), least), RETRY_AFTER_MAX_S)
 
     def check(self, account: str, *, family: str = "", weight: float = 1.0) -> None:
-        """Raise EngineBusy where `slot` would at once."""
+        """Raise EngineBusy where `slot` would at once, without a seat."""
         line = self._family(family)
         must_wait = self._free <= 0 or self.paused or bool(self._turns)
         if must_wait and line.waiting >= self._waiting_max and not line.greedy(account, weight):
             raise self._full(family)
 
+    @contextmanager
+    def seat(self, family: str) -> Iterator["Seat"]:
+        """Keep a place for one who will ask for a slot, until then or the block's end."""
+        seat = Seat(self._family(family))
+        try:
+            yield seat
+        finally:
+            seat.leave()
+
     @asynccontextmanager
     async def expecting(self, family: str) -> AsyncIterator[None]:
-        """Count one who will stand in this line when its file is here, and waits for that.
-
-        Raises EngineBusy after `wait_max_s`.
-        """
-        self._family(family).expected += 1
+        """Count one who waits for something else first. Raises EngineBusy after `wait_max_s`."""
         try:
-            async with asyncio.timeout(self._wait_max_s):
-                yield
+            with self.seat(family):
+                async with asyncio.timeout(self._wait_max_s):
+                    yield
         except TimeoutError as error:
             raise EngineBusy(
                 _WHY[TimeoutError], retry_after_s=self.retry_after_s(family)
             ) from error
-        finally:
-            self._family(family).expected -= 1
 
     @asynccontextmanager
     async def slot(
-        self, account: str, *, family: str = "", weight: float = 1.0
+        self,
+        account: str,
+        *,
+        family: str = "",
+        weight: float = 1.0,
+        seat: "Seat | None" = None,
     ) -> AsyncIterator[None]:
         """Hold one slot. Raises EngineBusy at once when the line is full, or after `wait_max_s`.
 
-        `weight`: how many turns the account has for one of an account with weight 1.
+        `weight`: how many turns the account has for one of an account with weight 1. Who has a
+        `seat` gives it up here, and finds the line not full.
         """
+        if seat is not None:
+            seat.leave()
         if self._free > 0 and not self.paused and not self._turns:
             self._free -= 1
         else:
-            await self._wait(family, account, weight)
+            await self._wait(family, account, weight, seated=seat is not None)
         started = asyncio.get_running_loop().time()
         try:
             yield
@@ -136,9 +152,10 @@ class Line:
             self._family(family).note(asyncio.get_running_loop().time() - started)
             self._release()
 
-    async def _wait(self, name: str, account: str, weight: float) -> None:
+    async def _wait(self, name: str, account: str, weight: float, *, seated: bool) -> None:
         family = self._family(name)
-        if family.queued >= self._waiting_max and not family.make_room(account, weight):
+        full = family.queued >= self._waiting_max and not family.make_room(account, weight)
+        if full and not seated:
             raise self._full(name)
         turn: Turn = asyncio.get_running_loop().create_future()
         family.enter(account, weight, turn)
@@ -199,6 +216,21 @@ class Line:
             self._turns.leave(name)
 
 
+class Seat:
+    """A place in line that is kept for somebody."""
+
+    def __init__(self, family: "_Family") -> None:
+        self._family = family
+        self._kept = True
+        family.expected += 1
+
+    def leave(self) -> None:
+        """Give it up, for the line itself or for good; once is enough."""
+        if self._kept:
+            self._kept = False
+            self._family.expected -= 1
+
+
 class _Displaced(Exception):
     """A modest account took this place in a full line."""
 
@@ -215,7 +247,7 @@ class _Family:
     def __init__(self) -> None:
         self.mean_s = FIRST_GUESS_S
         self.queued = 0
-        # Who will stand here when their files have arrived.
+        # Who has a seat: they will stand here when their file has arrived, or their debit is made.
         self.expected = 0
         self._seen = 0
         # Ordered, and any turn is found and taken out at once: ten thousand may give up together.
@@ -230,7 +262,7 @@ class _Family:
 
     @property
     def waiting(self) -> int:
-        """How many wait: in line, or for their place in a worker."""
+        """How many wait: in line, or for what comes before it."""
         return self.queued + self.expected
 
     def enter(self, account: str, weight: float, turn: Turn) -> None:

@@ -18,7 +18,7 @@ from engine.arrivals import Place
 from engine.config import EngineConfig
 from engine.job import Bounds, Buffer, Job, Output, TaskRequest
 from engine.keep import Owner
-from engine.line import Line
+from engine.line import Line, Seat
 from engine.pool import Pool
 from engine.progress import Progress
 from engine.translation import REFUSED, checked, reason, translated
@@ -131,12 +131,15 @@ class Passage:
 class Intake:
     """A job whose one input is still arriving; its worker receives it, and waits."""
 
-    def __init__(self, passage: Passage, line: Line, input_bytes_max: int, place: Place) -> None:
+    def __init__(
+        self, passage: Passage, line: Line, input_bytes_max: int, place: Place, seat: Seat
+    ) -> None:
         self._passage = passage
         self._line = line
         self._received = passage.job.input_bytes
         self._input_bytes_max = input_bytes_max
         self._place = place
+        self._seat = seat
 
     @property
     def job(self) -> Job:
@@ -168,7 +171,9 @@ class Intake:
         self._place.complete()
         asked_s = asyncio.get_running_loop().time()
         asker, family = self._passage.asker, self._passage.job.family
-        async with self._line.slot(asker.account, family=family, weight=asker.weight):
+        async with self._line.slot(
+            asker.account, family=family, weight=asker.weight, seat=self._seat
+        ):
             self._place.leave()
             return await self._passage.go(asked_s, progress)
 

@@ -107,10 +107,13 @@ async def take_in(request: web.Request, hold: Hold, wiper: Wiper) -> AsyncIterat
         return
     stored = await storing.sources(request, hold)
     if len(stored) > 1:
-        yield await _gathered(request, await storing.gathered(stored), wiper)
+        async with _gathered(request, await storing.gathered(stored), wiper) as intake:
+            yield intake
         return
     if not stored and uploads.is_multipart(request):
-        yield await _gathered(request, await uploads.read_parts(request, config, hold), wiper)
+        files = await uploads.read_parts(request, config, hold)
+        async with _gathered(request, files, wiper) as intake:
+            yield intake
         return
     arrival = _stored(stored[0]) if stored else _sent(request, config, hold)
     async with _arrived(request, arrival, wiper) as intake:
@@ -122,7 +125,9 @@ async def _fetched(
     request: web.Request, remote: tuple[str | Place, ...], hold: Hold, wiper: Wiper
 ) -> AsyncIterator[Intake]:
     if len(remote) > 1:
-        yield await _gathered(request, await fetching.gathered(request, remote, hold), wiper)
+        files = await fetching.gathered(request, remote, hold)
+        async with _gathered(request, files, wiper) as intake:
+            yield intake
         return
     async with fetching.fetched(request, remote[0], hold) as file:
         arrival = Arrival(announced=file.announced, name=file.name, pieces=file.pieces)
@@ -148,7 +153,8 @@ async def _arrived(request: web.Request, arrival: Arrival, wiper: Wiper) -> Asyn
                 async for piece in arrival.pieces:
                     head.add(piece)
         file = Upload(body=head.whole(), name=arrival.name)
-        yield await _gathered(request, [file], wiper)
+        async with _gathered(request, [file], wiper) as intake:
+            yield intake
     finally:
         head.wipe()
 
@@ -228,7 +234,10 @@ async def _delivered(receiving: Receiving) -> AsyncIterator[Delivery]:
     yield await receiving.convert()
 
 
-async def _gathered(request: web.Request, files: Sequence[Upload], wiper: Wiper) -> Intake:
+@asynccontextmanager
+async def _gathered(
+    request: web.Request, files: Sequence[Upload], wiper: Wiper
+) -> AsyncIterator[Intake]:
     bodies = [file.body for file in files]
     wiper.add(bodies)
     asked, engine = request[state.ASKED], request.app[state.ENGINE]
@@ -236,13 +245,15 @@ async def _gathered(request: web.Request, files: Sequence[Upload], wiper: Wiper)
     job = engine.plan(asked.source, asked.target, asked.options, bodies, names)
     digests = await digests_of(bodies) if asked.digests else []
     account = str(request[state.CALLER].account_id)
-    return Intake(
-        job=job,
-        name=next((file.name for file in files if file.name), None),
-        digests=digests,
-        key=_idempotency_key(request, asked, digests),
-        convert=partial(engine.conversion, job, account=account),
-    )
+    # A line that is full would refuse after the debit: a refund, and two entries for it.
+    with engine.seat(job.family, account=account) as seat:
+        yield Intake(
+            job=job,
+            name=next((file.name for file in files if file.name), None),
+            digests=digests,
+            key=_idempotency_key(request, asked, digests),
+            convert=partial(engine.conversion, job, account=account, seat=seat),
+        )
 
 
 async def digests_of(files: Sequence[Buffer]) -> list[Digest]:

@@ -24,7 +24,7 @@ from gateway.config import ServerConfig
 from gateway.errors import AddressInUse, ConfigError, RequestMalformed
 from gateway.middleware import common_headers
 from gateway.problems import response_to
-from gateway.receiving import AHEAD_MAX, READ_BYTES, Framer, HeadParser, Receiver, Scratch
+from gateway.receiving import AHEAD_MAX, READ_BYTES, Body, Framer, HeadParser, Receiver, Scratch
 from ledger.conversion_id import new_conversion_id
 
 log = structlog.get_logger()
@@ -71,6 +71,15 @@ class Connection(web.RequestHandler):
         manager = self._manager
         if manager is not None and len(manager.connections) > self.connections_max:
             cast("asyncio.Transport", transport).abort()
+
+    async def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the end of the answer; what is left of the request is then only to be got rid of."""
+        finished = await super().finish_response(request, resp, start_time)
+        if isinstance(request.content, Body):
+            request.content.leave()
+        return finished
 
     def handle_error(
         self,

@@ -19,6 +19,7 @@ move it on from there.
 import asyncio
 import os
 import re
+import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -29,6 +30,8 @@ from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.http_parser import RawRequestMessage
 
 from engine.job import Buffer
+from engine.memory import untouched
+from engine.waiting import readable
 from engine.wiping import wipe
 from gateway.chunked import Chunked, ChunksBroken
 
@@ -37,6 +40,10 @@ READ_BYTES = 256 * 1024
 # What it takes while a head is due: enough to tell the format of the file behind it, little enough
 # that of a large file nearly all is still with the kernel when somebody knows where it is to go.
 HEAD_READ_BYTES = 72 * 1024
+# What is waited for of a body that is thrown away, and where it would go: a recv with MSG_TRUNC
+# wants room and writes nothing to it.
+_DROPPED_BYTES = 256 * 1024
+_NOWHERE = untouched(_DROPPED_BYTES)
 # Requests that a client may have sent ahead; aiohttp's own number, behind which it stops reading.
 AHEAD_MAX = 32
 
@@ -70,6 +77,7 @@ class Body(StreamReader):
     # Until its end, and where that is known: who frames it.
     framer: "Framer | None" = None
     _on_demand = False
+    _left = False
 
     def read_on_demand(self) -> None:
         """Have the client wait while nobody asks for more."""
@@ -106,6 +114,10 @@ class Body(StreamReader):
                 wipe(piece)
             protocol.resume_reading()
 
+    def leave(self) -> None:
+        """Nobody will want it: its request is answered."""
+        self._left = True
+
     async def piece(self) -> bytearray:
         """The next piece, empty at the end. Whoever takes it wipes it.
 
@@ -119,6 +131,20 @@ class Body(StreamReader):
             return bytearray()
         # What is fed is a bytearray, and so is the rest of one that was partly read.
         return cast("bytearray", super()._read_nowait_chunk(-1))
+
+    async def readany(self) -> bytes:
+        """Give what there is of it; of a body that is left nothing, and what is to come is dropped.
+
+        Raises RequestPayloadError where the body is broken.
+        """
+        if not self._left:
+            return await super().readany()
+        with self.rest() as rest:
+            if rest is not None:
+                await rest.drop()
+                return b""
+        wipe(await self.piece())
+        return b""
 
     def feed_data(self, data: Buffer, size: int = 0) -> bool:
         """Take a piece over. One that nobody will read any more is wiped at once."""
@@ -186,6 +212,26 @@ class Rest:
     def taken(self, count: int) -> None:
         """So many bytes have left the socket."""
         self._framer.skip(count)
+
+    async def drop(self) -> None:
+        """Have the kernel throw it away as it arrives, or as much as comes before its sender ends.
+
+        To recv(2) with MSG_TRUNC a stream's bytes are only counted (tcp(7)); it is not woken for
+        fewer than SO_RCVLOWAT (socket(7)).
+        """
+        with socket.socket(fileno=self.source) as source:
+            try:
+                while self.left:
+                    least = min(self.left, _DROPPED_BYTES)
+                    source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+                    await readable(self.source)
+                    count = source.recv_into(_NOWHERE, least, socket.MSG_TRUNC)
+                    if not count:
+                        return
+                    self.taken(count)
+            finally:
+                source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+                source.detach()
 
 
 class _Sized:

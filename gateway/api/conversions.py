@@ -40,13 +40,11 @@ async def convert(request: web.Request) -> web.StreamResponse:
     if state.TASK_ASKED in request:  # Prefer: respond-async
         return await tasks.submit(request)
     app, caller, trail = request.app, request[state.CALLER], request[state.TRAIL]
-    engine, ledger, settings = app[state.ENGINE], app[state.LEDGER], app[state.SETTINGS]
+    ledger, settings = app[state.LEDGER], app[state.SETTINGS]
     with app[state.DOOR].enter(), app[state.MEMORY].hold() as hold, Wiper() as wiper:
         await delivering.known(request)
         async with intake.take_in(request, hold, wiper) as taken:
             trail.reached(Stage.READ)
-            # A line that is full would refuse after the debit: a refund, and two entries for it.
-            engine.check_room(taken.job.family, account=str(caller.account_id))
             trail.operation = operation_of([taken.job])
             permits.check(caller.terms, [taken.job])
             trail.reached(Stage.PLANNED)

@@ -159,3 +159,24 @@ def test_after_any_mixture_of_arrivals_timeouts_and_cancellations_all_slots_are_
         assert peak == 3
 
     fake_time.run(main)
+
+
+def test_who_has_a_seat_counts_as_waiting_and_is_not_refused() -> None:
+    async def main() -> None:
+        queue, order = line(waiting_max=1), []
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hold(queue, "a", order))
+            await asyncio.sleep(0)
+            with queue.seat("") as seat:
+                assert queue.waiting == 1
+                with pytest.raises(EngineBusy):
+                    queue.check("b")
+                group.create_task(hold(queue, "c", order))  # has none, and stands in line
+                await asyncio.sleep(0)
+                async with queue.slot("b", seat=seat):
+                    order.append("b")
+                assert queue.waiting == 0
+            assert queue.waiting == 0
+        assert sorted(order) == ["a", "b", "c"]
+
+    fake_time.run(main)

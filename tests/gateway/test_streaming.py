@@ -328,7 +328,7 @@ async def test_who_waits_for_a_place_counts_as_one_who_waits_and_gives_up_like_o
         engine.pause()
         try:
             first = asyncio.ensure_future(streaming.convert("bmp/png", BODY, customer))
-            await until(lambda: engine.status().waiting == 1)
+            await until(lambda: any(one.queued for one in line._families.values()))
             line._wait_max_s = 0.05
             reply = await streaming.convert("bmp/png", BODY, customer)
             assert (reply.status, reply.json["code"]) == (503, "busy")

@@ -67,7 +67,7 @@ def calls(trace: str) -> list[Call]:
             key = (resumed["pid"], resumed["name"])
             found.append(Call(int(key[0]), key[1], begun.pop(key, "") + resumed["rest"]))
         elif (call := _CALL.match(line)) and "<unfinished" in line:
-            begun[call["pid"], call["name"]] = call["rest"]
+            begun[call["pid"], call["name"]] = call["rest"].removesuffix(" <unfinished ...>")
         elif call:
             found.append(Call(int(call["pid"]), call["name"], call["rest"]))
     return found

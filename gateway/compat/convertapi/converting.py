@@ -19,6 +19,7 @@ from engine import formats, likeness, pipeline, sniff
 from engine.engine import Engine
 from engine.errors import ConversionTimedOut
 from engine.job import Job, Output
+from engine.line import Seat
 from engine.passage import Delivery
 from engine.pipeline import Pipeline, Step
 from gateway import downloads, permits, state
@@ -92,27 +93,32 @@ async def convert(asked: web.Request) -> web.StreamResponse:
             trail.operation = operation_of(ready.pipeline.jobs)
             permits.check(caller.terms, ready.pipeline.jobs)
             trail.reached(Stage.DEBITING)
-            async with app[state.LEDGER].debit(
-                caller.account_id,
-                ready.price,
-                conversion_id=trail.conversion_id,
-                terms=caller.terms,
-            ) as debit:
-                trail.credits = debit.credits
-                trail.reached(Stage.DEBITED)
-                trail.reached(Stage.CONVERTING)
-                async with delivered(asked, ready.pipeline, hold) as delivery:
-                    clock.reschedule(None)
-                    trail.reached(Stage.CONVERTED)
-                    hold.count(sum(delivery.sizes))
-                    response = begun(ready.plan, delivery, debit)
-                    async with _answered(
-                        asked, response, call, general, ready, delivery, debit
-                    ) as body:
-                        asked[state.RESPONSE] = response
-                        trail.reached(Stage.RESPONDING)
-                        await downloads.send(asked, response, body, app[state.SETTINGS].download)
-                        trail.reached(Stage.DELIVERED)
+            engine, family = app[state.ENGINE], ready.pipeline.jobs[0].family
+            # A line that is full would refuse after the debit: a refund, and two entries for it.
+            with engine.seat(family, account=str(caller.account_id)) as seat:
+                async with app[state.LEDGER].debit(
+                    caller.account_id,
+                    ready.price,
+                    conversion_id=trail.conversion_id,
+                    terms=caller.terms,
+                ) as debit:
+                    trail.credits = debit.credits
+                    trail.reached(Stage.DEBITED)
+                    trail.reached(Stage.CONVERTING)
+                    async with delivered(asked, ready.pipeline, hold, seat) as delivery:
+                        clock.reschedule(None)
+                        trail.reached(Stage.CONVERTED)
+                        hold.count(sum(delivery.sizes))
+                        response = begun(ready.plan, delivery, debit)
+                        async with _answered(
+                            asked, response, call, general, ready, delivery, debit
+                        ) as body:
+                            asked[state.RESPONSE] = response
+                            trail.reached(Stage.RESPONDING)
+                            await downloads.send(
+                                asked, response, body, app[state.SETTINGS].download
+                            )
+                            trail.reached(Stage.DELIVERED)
             trail.reached(Stage.SETTLED)
     return response
 
@@ -155,7 +161,6 @@ async def readied(asked: web.Request, call: Call, hold: Hold, wiper: Wiper) -> R
     asked[ATTEMPT] = Attempt(
         converter=steps.jobs[0].converter, password=plan.options.get("password", "")
     )
-    # A line that is full would refuse after the debit: a refund, and two entries for it.
     for job in steps.jobs:
         engine.check_room(job.family, account=str(asked[state.CALLER].account_id))
     return Ready(
@@ -187,15 +192,18 @@ def planned(plan: Plan, files: Sequence[Upload]) -> Pipeline:
 
 
 @asynccontextmanager
-async def delivered(asked: web.Request, steps: Pipeline, hold: Hold) -> AsyncIterator[Delivery]:
+async def delivered(
+    asked: web.Request, steps: Pipeline, hold: Hold, seat: Seat
+) -> AsyncIterator[Delivery]:
     """Run all jobs; what the last one made is still with its worker."""
     engine, metrics = asked.app[state.ENGINE], asked.app[state.METRICS]
     account = str(asked[state.CALLER].account_id)
     if len(steps.jobs) == 1:
-        async with engine.conversion(steps.jobs[0], account=account) as delivery:
+        async with engine.conversion(steps.jobs[0], account=account, seat=seat) as delivery:
             metrics.converted(steps.jobs[0], delivery.output)
             yield delivery
         return
+    seat.leave()  # each step stands in line by itself
 
     def done(job: Job, output: Output) -> None:
         metrics.converted(job, output)
