@@ -69,7 +69,7 @@ def _touched_max(family: registry.Family, line: Line) -> int:
     """
     if family.prepares:
         return sys.maxsize
-    return 0 if line.waiting else line.slots
+    return 0 if line.crowded else line.slots
 
 
 def _pool(family: registry.Family, config: EngineConfig, line: Line) -> Pool:

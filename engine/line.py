@@ -58,6 +58,11 @@ class Line:
         return sum(family.waiting for family in self._families.values())
 
     @property
+    def crowded(self) -> bool:
+        """Whether anybody stands in line for a slot."""
+        return bool(self._turns)
+
+    @property
     def slots(self) -> int:
         """How many conversions may run at once."""
         return self._slots

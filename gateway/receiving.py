@@ -17,6 +17,7 @@ move it on from there.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -140,10 +141,11 @@ class Body(StreamReader):
         if not self._left:
             return await super().readany()
         with self.rest() as rest:
-            if rest is not None:
-                await rest.drop()
-                return b""
-        wipe(await self.piece())
+            ended = rest is not None and not await rest.drop()
+        if ended:
+            self._left = False  # the loop hears of the end when it reads again
+        elif not self._eof:
+            wipe(await self.piece())
         return b""
 
     def feed_data(self, data: Buffer, size: int = 0) -> bool:
@@ -213,8 +215,8 @@ class Rest:
         """So many bytes have left the socket."""
         self._framer.skip(count)
 
-    async def drop(self) -> None:
-        """Have the kernel throw it away as it arrives, or as much as comes before its sender ends.
+    async def drop(self) -> bool:
+        """Have the kernel throw it away as it arrives. False where its sender has ended before.
 
         To recv(2) with MSG_TRUNC a stream's bytes are only counted (tcp(7)); it is not woken for
         fewer than SO_RCVLOWAT (socket(7)).
@@ -225,13 +227,17 @@ class Rest:
                     least = min(self.left, _DROPPED_BYTES)
                     source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
                     await readable(self.source)
-                    count = source.recv_into(_NOWHERE, least, socket.MSG_TRUNC)
-                    if not count:
-                        return
-                    self.taken(count)
+                    with contextlib.suppress(BlockingIOError):
+                        count = source.recv_into(_NOWHERE, least, socket.MSG_TRUNC)
+                        if not count:
+                            return False
+                        self.taken(count)
+            except OSError:  # reset
+                return False
             finally:
                 source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
                 source.detach()
+            return True
 
 
 class _Sized:

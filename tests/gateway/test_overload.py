@@ -25,9 +25,10 @@ def short_line(service: Service) -> Iterator[None]:
     line._waiting_max = before
 
 
+@pytest.mark.usefixtures("short_line")
 @pytest.mark.parametrize(("path", "size"), [("png/jpeg", "small"), ("bmp/png", "large")])
 async def test_who_is_refused_was_not_debited_and_took_no_worker(
-    service: Service, customer: Customer, short_line: None, path: str, size: str
+    service: Service, customer: Customer, path: str, size: str
 ) -> None:
     body = picture() if size == "small" else bitmap()
     async with listening(service.engine, service.ledger, upload={"stream_over_bytes": 0}) as fresh:
