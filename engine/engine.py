@@ -81,10 +81,7 @@ class Engine:
         return engine
 
     def check_room(self, family: str, *, account: str = "", account_weight: float = 1.0) -> None:
-        """Raise what a conversion of this family would be refused with at once, if it would.
-
-        EngineBusy, EngineDraining.
-        """
+        """Raise EngineBusy or EngineDraining where a conversion of this family would at once."""
         self._check_draining()
         self._line.check(account, family=family, weight=account_weight)
 
@@ -94,7 +91,7 @@ class Engine:
     ) -> Iterator[Seat]:
         """A place in line for a `conversion` that will be asked for. Raises as `check_room`."""
         self.check_room(family, account=account, account_weight=account_weight)
-        with self._line.seat(family) as seat:
+        with self._line.seat(account, family=family, weight=account_weight) as seat:
             yield seat
 
     async def has_receiver(self, job: Job, *, account: str = "") -> bool:
@@ -102,7 +99,7 @@ class Engine:
 
         Raises EngineBusy where it comes too late.
         """
-        async with self._line.expecting(job.family):
+        async with self._line.expecting(account, family=job.family):
             return await self._arrivals.place_soon(account)
 
     async def convert(self, job: Job, *, account: str = "", account_weight: float = 1.0) -> Output:
@@ -146,7 +143,10 @@ class Engine:
         self._note_demand(job)
         limits = self._pools[job.family].limits
         room = min(ceiling, limits.input_bytes_max)
-        with self._arrivals.place(account) as place, self._line.seat(job.family) as seat:
+        with (
+            self._arrivals.place(account) as place,
+            self._line.seat(account, family=job.family, weight=account_weight) as seat,
+        ):
             async with self._passage(
                 job, asker_of(self._config, account, account_weight), [room]
             ) as through:

@@ -20,7 +20,7 @@ A slot is handed over, never released and re-taken, so nobody can overtake betwe
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -38,6 +38,9 @@ RETRY_AFTER_MAX_S = 60.0
 RETRY_WHEN_PAUSED_S = 10.0
 
 Turn = asyncio.Future[None]
+
+# Shares of accounts are sums of fractions.
+_ROUNDING = 1e-9
 
 
 class Line:
@@ -106,23 +109,25 @@ class Line:
         """Raise EngineBusy where `slot` would at once, without a seat."""
         line = self._family(family)
         must_wait = self._free <= 0 or self.paused or bool(self._turns)
-        if must_wait and line.waiting >= self._waiting_max and not line.greedy(account, weight):
+        if must_wait and line.waiting >= self._waiting_max and not line.is_modest(account, weight):
             raise self._full(family)
 
     @contextmanager
-    def seat(self, family: str) -> Iterator["Seat"]:
+    def seat(self, account: str, *, family: str = "", weight: float = 1.0) -> Iterator["Seat"]:
         """Keep a place for one who will ask for a slot, until then or the block's end."""
-        seat = Seat(self._family(family))
+        seat = Seat(self._family(family), account, weight)
         try:
             yield seat
         finally:
             seat.leave()
 
     @asynccontextmanager
-    async def expecting(self, family: str) -> AsyncIterator[None]:
+    async def expecting(
+        self, account: str, *, family: str = "", weight: float = 1.0
+    ) -> AsyncIterator[None]:
         """Count one who waits for something else first. Raises EngineBusy after `wait_max_s`."""
         try:
-            with self.seat(family):
+            with self.seat(account, family=family, weight=weight):
                 async with asyncio.timeout(self._wait_max_s):
                     yield
         except TimeoutError as error:
@@ -224,16 +229,17 @@ class Line:
 class Seat:
     """A place in line that is kept for somebody."""
 
-    def __init__(self, family: "_Family") -> None:
+    def __init__(self, family: "_Family", account: str, weight: float) -> None:
         self._family = family
+        self._account, self._share = account, 1 / weight
         self._kept = True
-        family.expected += 1
+        family.expect(account, 1, self._share)
 
     def leave(self) -> None:
         """Give it up, for the line itself or for good; once is enough."""
         if self._kept:
             self._kept = False
-            self._family.expected -= 1
+            self._family.expect(self._account, -1, -self._share)
 
 
 class _Displaced(Exception):
@@ -252,8 +258,10 @@ class _Family:
     def __init__(self) -> None:
         self.mean_s = FIRST_GUESS_S
         self.queued = 0
-        # Who has a seat: they will stand here when their file has arrived, or their debit is made.
-        self.expected = 0
+        # Who has a seat: they will stand here when their file has arrived, or their debit is made;
+        # of each account the seats by its weight.
+        self._expected = 0
+        self._seats: defaultdict[str, float] = defaultdict(float)
         self._seen = 0
         # Ordered, and any turn is found and taken out at once: ten thousand may give up together.
         self._queues: dict[str, OrderedDict[Turn, None]] = {}
@@ -268,7 +276,14 @@ class _Family:
     @property
     def waiting(self) -> int:
         """How many wait: in line, or for what comes before it."""
-        return self.queued + self.expected
+        return self.queued + self._expected
+
+    def expect(self, account: str, count: int, share: float) -> None:
+        """Count one who has a seat, or has left it."""
+        self._expected += count
+        self._seats[account] += share
+        if not self._expected:
+            self._seats.clear()  # of all that were ever here, and of rounding
 
     def enter(self, account: str, weight: float, turn: Turn) -> None:
         """Stand in line behind the account's others."""
@@ -290,6 +305,14 @@ class _Family:
         self._turns.served(account, 1 / self._weights[account])
         self._left(account)
         return turn
+
+    def is_modest(self, account: str, weight: float) -> bool:
+        """Whether somebody waits with more than this account would with one more, seats too."""
+        waiting = {one: len(queue) / self._weights[one] for one, queue in self._queues.items()}
+        for one, share in self._seats.items():
+            waiting[one] = waiting.get(one, 0.0) + share
+        mine = waiting.pop(account, 0.0) + 1 / weight
+        return max(waiting.values(), default=0.0) > mine + _ROUNDING
 
     def greedy(self, account: str, weight: float) -> str | None:
         """Who waits with most, if that is more than `account` would with one more."""

@@ -185,7 +185,7 @@ class Converter:
         return self._one(self._files)
 
     def _one(self, uploads: list[bytes]) -> bytes:
-        told, files = task.handle(self._header, uploads)
+        told, files = task.handle(self._header, list(uploads))
         reply = msgspec.msgpack.decode(told, type=TaskReply)
         if reply.error:
             raise RuntimeError(f"{reply.error}: {reply.detail}")

@@ -167,10 +167,10 @@ def test_who_has_a_seat_counts_as_waiting_and_is_not_refused() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(hold(queue, "a", order))
             await asyncio.sleep(0)
-            with queue.seat("") as seat:
+            with queue.seat("b") as seat:
                 assert queue.waiting == 1
                 with pytest.raises(EngineBusy):
-                    queue.check("b")
+                    queue.check("c")
                 group.create_task(hold(queue, "c", order))  # has none, and stands in line
                 await asyncio.sleep(0)
                 async with queue.slot("b", seat=seat):
@@ -178,5 +178,24 @@ def test_who_has_a_seat_counts_as_waiting_and_is_not_refused() -> None:
                 assert queue.waiting == 0
             assert queue.waiting == 0
         assert sorted(order) == ["a", "b", "c"]
+
+    fake_time.run(main)
+
+
+def test_seats_of_one_account_do_not_keep_another_out() -> None:
+    async def main() -> None:
+        queue = line(slots=1, waiting_max=3)
+        async with queue.slot("a"):
+            with queue.seat("greedy"), queue.seat("greedy"), queue.seat("greedy"):
+                queue.check("modest")
+                with pytest.raises(EngineBusy):
+                    queue.check("greedy")
+                with queue.seat("modest"), queue.seat("modest"), pytest.raises(EngineBusy):
+                    queue.check("modest")
+            with queue.seat("one"), queue.seat("two"), queue.seat("three"):
+                with pytest.raises(EngineBusy):
+                    queue.check("four")
+                queue.check("four", weight=2.0)
+            queue.check("greedy")
 
     fake_time.run(main)
