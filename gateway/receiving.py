@@ -17,10 +17,8 @@ move it on from there.
 """
 
 import asyncio
-import contextlib
 import os
 import re
-import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -31,20 +29,15 @@ from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.http_parser import RawRequestMessage
 
 from engine.job import Buffer
-from engine.memory import untouched
-from engine.waiting import readable
 from engine.wiping import wipe
 from gateway.chunked import Chunked, ChunksBroken
+from gateway.rest import Rest
 
 # What one read takes from the socket: at 64 KiB a large upload costs a third more CPU.
 READ_BYTES = 256 * 1024
 # What it takes while a head is due: enough to tell the format of the file behind it, little enough
 # that of a large file nearly all is still with the kernel when somebody knows where it is to go.
 HEAD_READ_BYTES = 72 * 1024
-# What is waited for of a body that is thrown away, and where it would go: a recv with MSG_TRUNC
-# wants room and writes nothing to it.
-_DROPPED_BYTES = 256 * 1024
-_NOWHERE = untouched(_DROPPED_BYTES)
 # Requests that a client may have sent ahead; aiohttp's own number, behind which it stops reading.
 AHEAD_MAX = 32
 
@@ -86,7 +79,7 @@ class Body(StreamReader):
         self._low_water = -1  # nobody's taking a piece is reason enough to read the next
 
     @contextmanager
-    def rest(self) -> Iterator["Rest | None"]:
+    def rest(self) -> Iterator[Rest | None]:
         """What has not arrived yet, if that is known; nothing else is read from the client then."""
         protocol, framer = self._protocol, self.framer
         sock = protocol.transport and protocol.transport.get_extra_info("socket")
@@ -195,49 +188,6 @@ async def pieces(content: StreamReader) -> AsyncGenerator[bytearray | bytes, Non
             yield piece
         finally:
             wipe(piece)
-
-
-class Rest:
-    """The part of a body that this process need not see: so many bytes more, from this socket."""
-
-    def __init__(self, arrived: list[bytearray], source: int, framer: "Framer") -> None:
-        # What came before it and nobody has read yet; wiped when the block of `Body.rest` ends.
-        self.arrived = arrived
-        self.source = source
-        self._framer = framer
-
-    @property
-    def left(self) -> int:
-        """Bytes that are still to come."""
-        return self._framer.left
-
-    def taken(self, count: int) -> None:
-        """So many bytes have left the socket."""
-        self._framer.skip(count)
-
-    async def drop(self) -> bool:
-        """Have the kernel throw it away as it arrives. False where its sender has ended before.
-
-        To recv(2) with MSG_TRUNC a stream's bytes are only counted (tcp(7)); it is not woken for
-        fewer than SO_RCVLOWAT (socket(7)).
-        """
-        with socket.socket(fileno=self.source) as source:
-            try:
-                while self.left:
-                    least = min(self.left, _DROPPED_BYTES)
-                    source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
-                    await readable(self.source)
-                    with contextlib.suppress(BlockingIOError):
-                        count = source.recv_into(_NOWHERE, least, socket.MSG_TRUNC)
-                        if not count:
-                            return False
-                        self.taken(count)
-            except OSError:  # reset
-                return False
-            finally:
-                source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-                source.detach()
-            return True
 
 
 class _Sized:
