@@ -282,8 +282,8 @@ class _Family:
         """Count one who has a seat, or has left it."""
         self._expected += count
         self._seats[account] += share
-        if not self._expected:
-            self._seats.clear()  # of all that were ever here, and of rounding
+        if self._seats[account] < _ROUNDING:
+            del self._seats[account]
 
     def enter(self, account: str, weight: float, turn: Turn) -> None:
         """Stand in line behind the account's others."""

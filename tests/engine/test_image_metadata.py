@@ -1,11 +1,13 @@
 """What a picture tells about its maker: stripped unless asked, and then without lies."""
 
 import io
+import random
 
 import pytest
 from PIL import Image
 
 from engine.converters.image.catalogue import RASTER
+from engine.converters.raster import metadata
 from tests.engine.calls import convert, sample
 from tests.engine.judges import run
 
@@ -61,3 +63,25 @@ def test_a_target_that_holds_no_metadata_says_so(target: str) -> None:
 def test_a_tiff_says_that_it_keeps_only_part_of_the_exif() -> None:
     reply = convert(sample("photo.jpg"), "jpeg", "tiff", metadata="keep")
     assert any("EXIF" in warning for warning in reply.warnings)
+
+
+@pytest.mark.parametrize("name", ["orientation-6.jpg", "photo.jpg"])
+def test_an_orientation_seen_without_a_parser_is_the_one_that_pillow_reads(name: str) -> None:
+    chance, seen = random.Random(7), 0  # noqa: S311 - repeatable, not secret
+    original = Image.open(io.BytesIO(sample(name))).info["exif"]
+    for number in range(600):
+        block = bytearray(original)
+        for _ in range(number % 4):
+            block[chance.randrange(min(len(block), 200))] = chance.choice((0, 1, 2, 3, 6, 18, 255))
+        image = Image.new("RGB", (1, 1))
+        image.info["exif"] = bytes(block[: chance.choice((len(block), len(block), 40))])
+        looked = metadata._seen_orientation(image)
+        try:
+            read = image.getexif().get(0x0112)
+        except (SyntaxError, ValueError, TypeError, LookupError, OSError, ArithmeticError):
+            read = None
+        # Pillow gives up on a block for damage elsewhere in it; viewers do not, and neither do we.
+        if looked is not None and read is not None:
+            seen += 1
+            assert looked == read
+    assert seen > 100
